@@ -17,6 +17,7 @@ from control.control_errors import ControlError
 from control.server.control_server import ControlThread
 from daemon.assembly import (
     about_keys,
+    about_run,
     accepted_lines,
     account_fingerprint,
     binding_of,
@@ -291,8 +292,8 @@ class Daemon:
             "run_number": self._run_number,
             **about_keys(self._credentials),
             **self._binding,
+            **about_run(self._config),
             "ticks": self._care.ticks,
-            "heartbeat_period_ms": self._config.settings.session.heartbeat_period_ms,
         }
         duration_ms = (self._clock.monotonic_ns() - self._boot_monotonic) // NS_PER_MS
         recovery = {**recovered.facts_about(), "duration_ms": duration_ms}

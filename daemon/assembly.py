@@ -248,6 +248,25 @@ def binding_of(config: Config, *, api_key: str) -> dict[str, Any]:
     }
 
 
+def about_run(config: Config) -> dict[str, Any]:
+    """What a run's first line says of it: its heartbeats, and the bot that `[trials]` names.
+
+    The bot's version is what a report of its trials states.
+    """
+    trials = config.settings.trials
+    told = {"heartbeat_period_ms": config.settings.session.heartbeat_period_ms}
+    if not trials.command:
+        return told
+    from daemon.trials.bot import version_of  # noqa: PLC0415 - few boxes name a bot
+
+    try:
+        version, _ = version_of(trials.command, trials.files, config.base)
+    except OSError as error:
+        log.warning("trials: %s: %s; no bot's version is journalled", error.filename, error)
+        return told
+    return {**told, "bot_version": version}
+
+
 def build_labels(config: Config) -> dict[str, str]:
     """Labels of the build metric."""
     return {

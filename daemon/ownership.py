@@ -69,10 +69,13 @@ def _foreign_distributions(installed: Iterable[importlib.metadata.Distribution])
     """Other installed distributions that say they provide one of our names."""
     problems: dict[str, None] = {}
     for distribution in installed:
-        owner = _name_of(distribution)
+        provided = _provided(distribution) & set(IMPORT_NAMES)
+        if not provided:
+            continue
+        owner = _name_of(distribution)  # it parses the metadata: to do so for all takes 20 ms
         if owner.lower() == DISTRIBUTION:
             continue
-        for name in sorted(_provided(distribution) & set(IMPORT_NAMES)):
+        for name in sorted(provided):
             problems[
                 f"distribution {owner!r} also provides the import name {name!r}: {DISTRIBUTION} "
                 f"needs an environment of its own; run `pip uninstall {owner}`"

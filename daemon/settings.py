@@ -39,7 +39,7 @@ class SettingsError(ValueError):
     def __init__(self, path: Path | str, violations: list[str]) -> None:
         """Join all violations into one message."""
         self.violations = violations
-        super().__init__(f"{path}: " + "\n".join(violations))
+        super().__init__("\n".join(f"{path}: {line}" for line in violations))
 
 
 class VenueSettings(Frozen):
@@ -331,6 +331,8 @@ class Config(msgspec.Struct, frozen=True):
     settings: Settings
     capset: CapSet
     config_hash: str
+    base: Path = Path()
+    """Where relative names in it begin."""
 
 
 def load_config(path: Path) -> Config:
@@ -379,7 +381,12 @@ def config_from_mapping(data: Mapping[str, Any], path: Path | str = "config") ->
     try:
         settings = Settings.model_validate(rest, context={"base": base_of(Path(path))})
     except ValidationError as error:
-        violations += [_violation(item) for item in error.errors()]
+        meant = {(*item["loc"][:-1], _meant(item)) for item in error.errors()}
+        violations += [
+            _violation(item)
+            for item in error.errors()
+            if not (item["type"] == "missing" and item["loc"] in meant)  # its typo is told already
+        ]
     if caps is None:
         violations.append("caps: missing; without caps every order is denied; add a [caps] table")
     elif not isinstance(caps, Mapping):
@@ -409,7 +416,8 @@ def config_from_mapping(data: Mapping[str, Any], path: Path | str = "config") ->
     if violations or settings is None or capset is None:
         raise SettingsError(path, violations)
     canonical = json.dumps(data, sort_keys=True, default=str, separators=(",", ":"))
-    return Config(settings, capset, hashlib.sha256(canonical.encode()).hexdigest())
+    config_hash = hashlib.sha256(canonical.encode()).hexdigest()
+    return Config(settings, capset, config_hash, base_of(Path(path)))
 
 
 def _caps_of_bots(settings: Settings | None) -> dict[str, Any]:
@@ -426,13 +434,20 @@ def _cap_key(key: str) -> str:
     return f"bots.{bot}.caps.{rest}"
 
 
+def _meant(item: Any) -> str:
+    """The key that an unknown one is likely to stand for; empty: none, or it is no unknown key."""
+    if item["type"] != "extra_forbidden":
+        return ""
+    close = difflib.get_close_matches(str(item["loc"][-1]), _known_keys(item["loc"]), n=1)
+    return close[0] if close else ""
+
+
 def _violation(item: Any) -> str:
     key = ".".join(str(part) for part in item["loc"])
     kind, message = item["type"], item["msg"].removeprefix("Value error, ")
     if kind == "extra_forbidden":
-        close = difflib.get_close_matches(str(item["loc"][-1]), _known_keys(item["loc"]), n=1)
-        hint = f"did you mean {close[0]}?" if close else "remove it"
-        return f"{key}: unknown key; {hint}"
+        meant = _meant(item)
+        return f"{key}: unknown key; " + (f"did you mean {meant}?" if meant else "remove it")
     if kind == "missing":
         return f"{key}: missing; add it"
     if kind == "value_error":

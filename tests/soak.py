@@ -27,8 +27,8 @@ from typing import Any
 
 from control.control_errors import ControlError, RpcError
 from control.tool.client import ControlClient
+from daemon.demo.box_config import caps_file
 from daemon.demo.plan import DemoOptions, strategies_of, symbols_of, toml_text
-from daemon.demo.run import caps_file
 from tests.support.sim_process import ROOT, SimProcess
 
 SAMPLE_S = 10.0

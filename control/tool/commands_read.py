@@ -16,11 +16,13 @@ from control.tool.command_frame import (
     ask,
     failure_of,
     is_interactive,
+    need_all,
     refuse_beyond_the_journal,
     said,
     wiring,
 )
 from control.tool.commands_write import json_option, reason_option, unasked_option
+from control.tool.event_name import EventName
 from control.tool.failures import EXIT_REFUSED, EXIT_USAGE
 from control.tool.gating_drills import run_gating_drills
 from control.tool.incident_markdown import held_note
@@ -35,7 +37,6 @@ from control.tool.status_text import (
     orders_table,
     positions_table,
 )
-from daemon.model.records import EventType
 
 _ALL = 1_000_000
 
@@ -206,6 +207,9 @@ def incident_resolve(
 ) -> None:
     """Close an incident; what is not given is asked for."""
     command = "incident resolve"
+    need_all(
+        command, {"root-cause": root_cause, "remediation": remediation, "follow-up": follow_up}
+    )
     root_cause = said(root_cause, command, "root-cause")
     remediation = said(remediation, command, "remediation")
     follow_up = said(follow_up, command, "follow-up")
@@ -258,7 +262,7 @@ def line_of(ctx: click.Context, seq: int, *, as_json: bool) -> dict[str, Any]:
     "--type",
     "types",
     multiple=True,
-    type=click.Choice(sorted(one.value for one in EventType)),
+    type=EventName(),
     metavar="TYPE",
     help="Only this event type; may be repeated.",
 )

@@ -41,6 +41,7 @@ SAYINGS: Mapping[str, str] = {
     "state": "The state directory: prove that its parts agree, or accept it",
     "status": "State, latch, incidents, orders, caps on one screen",
     "stop": "End the session in order: no new orders, cancel, reconcile",
+    "strategy": "A strategy of your own: new, check, run",
     "tail": "Follow the journal as it is written; older lines from files",
     "trial": "Put any bot through a course of faults, judged by the ledger",
     "up": "A simulated venue, a box, a session and the screen, till Ctrl-C",

@@ -9,13 +9,12 @@ Rules of this file:
 import json
 import os
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import ROUND_DOWN, Decimal
 from pathlib import Path
 from typing import Any
 
-from control.control_errors import ControlError
+from control.tool.caps_fit import WizardError, symbols_of
 from control.tool.daemon_lookup import CONFIG_NAME
 from daemon.model.user_text import text_of
 
@@ -29,12 +28,6 @@ _PRESET_PLACES = (
     Path("/usr/share/seatrial/caps"),
     Path("/opt/seatrial/share/caps"),
 )
-_IN_BASE = (
-    "order_qty_base_max",
-    "position_long_base_max",
-    "position_short_base_max",
-    "traded_qty_per_day_base_max",
-)
 SIM_URLS = ("rest", "ws_api", "streams")
 _VENUE_CHOICES = (
     "# What most boxes leave as it is (every key: docs/CONFIG.md):",
@@ -46,10 +39,6 @@ _VENUE_CHOICES = (
     "# ping_doubt_ms = 1000        # unanswered for so long: ask whether the connection lives",
     "# snapshot_lookups_max = 100  # look-ups of unknown orders that one reconciliation may make",
 )
-
-
-class WizardError(ControlError):
-    """A choice is invalid or a file exists already; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,19 +86,6 @@ def read_preset(name: str) -> str:
     return text
 
 
-def symbols_of(caps_text: str) -> tuple[str, ...]:
-    """The symbols that a caps text has limits for: no other can be traded.
-
-    Raises:
-        WizardError: it is no TOML with a [caps] table.
-    """
-    try:
-        caps = tomllib.loads(caps_text)["caps"]
-        return tuple(caps.get("symbols", {}))
-    except (tomllib.TOMLDecodeError, KeyError, TypeError, AttributeError) as error:
-        raise WizardError(f"the caps file is no TOML with a [caps] table: {error}") from None
-
-
 def read_sim(text: str) -> dict[str, Any]:
     """The JSON line of `seatrial sim`.
 
@@ -154,152 +130,6 @@ def check(choices: Choices) -> None:
         )
     if (choices.environment == "sim") != (choices.sim is not None):
         raise WizardError("venue sim, and only sim, needs the line that `seatrial sim` prints")
-
-
-def lacking(caps_text: str, symbols: Sequence[str]) -> tuple[str, ...]:
-    """The symbols that a caps text has no limits for, and what is needed to value them."""
-    return tuple(symbol for symbol in symbols if symbol not in symbols_of(caps_text))
-
-
-def cross_pairs(caps_text: str, quote: str) -> tuple[str, ...]:
-    """Symbols that could price a quote asset in what the caps count in; none for that itself."""
-    numeraire = str(tomllib.loads(caps_text)["caps"].get("numeraire", ""))
-    return () if quote == numeraire else (f"{quote}{numeraire}", f"{numeraire}{quote}")
-
-
-def fit(
-    caps_text: str,
-    symbols: Sequence[str],
-    facts_of: Callable[[Sequence[str]], Mapping[str, Mapping[str, str]]],
-) -> tuple[str, tuple[str, ...]]:
-    """A caps text with limits for every symbol, and the symbols whose prices that needs besides.
-
-    Args:
-        caps_text: a preset.
-        symbols: those to be traded.
-        facts_of: asks the venue (`fitted` says what of); leaves out what it does not list.
-
-    Raises:
-        WizardError: the venue does not list a symbol, or caps cannot be fitted to it.
-    """
-    absent = lacking(caps_text, symbols)
-    facts = {name: dict(row) for name, row in (facts_of(absent) if absent else {}).items()}
-    pairs: list[str] = []
-    for symbol in absent:
-        if symbol not in facts:
-            raise WizardError(
-                f"the venue does not list {symbol}; see its name in the venue's exchangeInfo"
-            )
-        crosses = cross_pairs(caps_text, facts[symbol]["quote"])
-        found = facts_of(crosses) if crosses else {}
-        for pair in (name for name in crosses if name in found):
-            facts[symbol] |= {"pair": pair, "rate": rate_of(pair, found, facts[symbol])}
-            pairs.append(pair)
-            break
-    for symbol in absent:
-        caps_text = fitted(caps_text, symbol, facts[symbol], (*symbols, *pairs))
-    return caps_text, tuple(dict.fromkeys(pair for pair in pairs if pair not in symbols))
-
-
-def rate_of(pair: str, found: Mapping[str, Mapping[str, str]], facts: Mapping[str, str]) -> str:
-    """What one of a symbol's quote is worth, by the price of a pair in either direction."""
-    told = found[pair]
-    price = Decimal(told["price"])
-    return str(price if told["base"] == facts["quote"] else 1 / price)
-
-
-def fitted(
-    caps_text: str, symbol: str, facts: Mapping[str, str], watched: Sequence[str] = ()
-) -> str:
-    """A caps text with limits for one more symbol, worth as much as those of its first one.
-
-    The values in quote asset are taken over, at the rate of a quote that is not the numeraire;
-    those in base asset are what they buy at the price told, cut to the symbol's lot. Everything
-    else (collar, types, windows) is the first symbol's.
-
-    Args:
-        caps_text: a preset, with at least one symbol.
-        symbol: one that the text has no limits for.
-        facts: `base`, `quote`, `lot`, `notional_min`, `price`, as amounts in text; for a quote
-            that is not the numeraire also `rate` (what one of it is worth) and `pair` (who says).
-        watched: symbols whose prices the box will hear; a path over any other is replaced.
-
-    Raises:
-        WizardError: nothing prices the symbol's quote, or an order that these caps allow would be
-            below the venue's least.
-    """
-    caps = tomllib.loads(caps_text)["caps"]
-    numeraire, rows = str(caps.get("numeraire", "")), caps.get("symbols", {})
-    if not rows:
-        raise WizardError("the caps file has no symbol that could be the pattern of another")
-    quote, pair = facts["quote"], facts.get("pair", "")
-    if quote != numeraire and not pair:
-        raise WizardError(
-            f"{symbol} is quoted in {quote}, these caps count in {numeraire}, and the venue lists "
-            f"no symbol of both: write [caps.symbols.{symbol}] and a conversion of {quote}"
-        )
-    pattern = next((name for name in rows if name.endswith(numeraire)), next(iter(rows)))
-    row = dict(rows[pattern])
-    price, lot, rate = (Decimal(facts.get(name, "1")) for name in ("price", "lot", "rate"))
-    notional, least = Decimal(row["order_notional_quote_max"]), Decimal(facts["notional_min"])
-    if notional < 2 * least * rate:
-        raise WizardError(
-            f"these caps allow orders of {notional} {numeraire}, {symbol} takes none below "
-            f"{_plain(least)} {quote}: take a preset with larger orders"
-        )
-    if pair:
-        for name in (name for name in row if name.endswith("_quote_max")):
-            row[name] = _plain(_lots(Decimal(row[name]) / rate, Decimal(0)))
-    order_qty = _lots(notional / rate / price, lot)
-    worth = Decimal(row["order_qty_base_max"])
-    for name in _IN_BASE:
-        if name in row:
-            row[name] = _plain(_lots(Decimal(row[name]) / worth * order_qty, lot))
-    paths = {facts["base"]: (symbol, *((pair,) if pair else ()))}
-    if pair:
-        paths[quote] = (pair,)
-    for asset, path in paths.items():
-        known = caps.get("conversions", {}).get(asset, ())
-        if asset != numeraire and not (known and set(known) <= {symbol, pair, *watched}):
-            caps_text = _with_path(caps_text, asset, path)
-    lines = [
-        f"# Fitted by `seatrial init` from {pattern}: orders up to {notional} {numeraire} are",
-        (
-            f"# {_plain(order_qty)} {facts['base']} at a price of {facts['price']}, in lots of "
-            f"{facts['lot']}; the venue takes none below {_plain(least)} {quote}."
-        ),
-        f"[caps.symbols.{_key(symbol)}]",
-        *(f"{name} = {json.dumps(value)}" for name, value in row.items()),
-    ]
-    return caps_text.rstrip("\n") + "\n\n" + "\n".join(lines) + "\n"
-
-
-def _with_path(caps_text: str, asset: str, path: Sequence[str]) -> str:
-    """The text with a new conversion path from an asset to the numeraire."""
-    head, mark, tail = caps_text.partition("[caps.conversions]\n")
-    if not mark:
-        head, mark, tail = caps_text.rstrip("\n") + "\n\n", "[caps.conversions]\n", ""
-    table, bracket, rest = tail.partition("\n[")
-    kept = [line for line in table.split("\n") if line.partition("=")[0].strip() != _key(asset)]
-    said = f"{_key(asset)} = {json.dumps(list(path), ensure_ascii=False)}"
-    return head + mark + "\n".join([said, *kept]) + bracket + rest
-
-
-def _lots(qty: Decimal, lot: Decimal) -> Decimal:
-    """An amount rounded to two significant digits and whole lots, at least one lot."""
-    rounded = qty.quantize(Decimal(1).scaleb(qty.adjusted() - 1), rounding=ROUND_DOWN)
-    step = lot or Decimal("0.00000001")
-    return max(rounded // step, Decimal(1)) * step
-
-
-def _plain(number: Decimal) -> str:
-    text = f"{number:f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
-
-
-def _key(symbol: str) -> str:
-    """A TOML key: quoted where it is not plain ASCII."""
-    return symbol if symbol.isascii() and symbol.isalnum() else _quoted(symbol)
 
 
 def config_text(choices: Choices) -> str:

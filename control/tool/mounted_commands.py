@@ -31,6 +31,7 @@ MOUNTED = {
     "gate": "evidence.gates.gate_commands:gate_group",
     "preflight": "daemon.cli.preflight_command:preflight_command",
     "state": "daemon.cli.state_commands:state_group",
+    "strategy": "daemon.cli.strategy_commands:strategy_group",
     "trial": "daemon.cli.trial_command:trial_command",
     "up": "daemon.cli.up_command:up_command",
     "witness": "evidence.witness.witness_commands:witness_group",

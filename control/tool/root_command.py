@@ -7,8 +7,9 @@ Rules of this file:
    no table, no screen and no model of another command.
 2. `seatrial --help` and the shell's completion import no command: what they say of each stands in
    `control/tool/help_lines.py`.
-3. What all commands have is given to them here, once: `--socket` stands before the command or
-   after it, `-h` is `--help`.
+3. What all commands have is given to them here, once: `--socket`, `--json`, `--reason` and `--yes`
+   stand before the command or after it, `-h` is `--help`, and `--json` is taken wherever there is
+   an answer (`control/tool/json_manner.py` says where there is none).
 """
 
 import importlib
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from control.tool.command_frame import wiring
+from control.tool.json_manner import give_json
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -90,8 +92,13 @@ class Root(click.Group):
         if cmd_name not in self._found:
             command = self.complete(cmd_name, imported(place))
             _give_socket(command, hidden=place not in OWN.values())
+            give_json(command, cmd_name)
             self._found[cmd_name] = command
         return self._found[cmd_name]
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Options that stand before the command's name are those of the command."""
+        return super().parse_args(ctx, _hoisted(self, ctx, args))
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The names with one line each; nothing is imported for it."""
@@ -126,6 +133,32 @@ class Root(click.Group):
     @commands.setter
     def commands(self, _: MutableMapping[str, click.Command]) -> None:
         """Click's own constructor has none to give."""
+
+
+_BEFORE = frozenset({"--json", "--yes"})
+_BEFORE_WITH_VALUE = frozenset({"--reason"})
+
+
+def _hoisted(root: click.Group, ctx: click.Context, args: list[str]) -> list[str]:
+    """The command line with `--json`, `--yes` and `--reason WHY` behind the last command's name."""
+    command: click.Command | None = root
+    kept: list[str] = []
+    moved: list[str] = []
+    rest = list(args)
+    while rest and isinstance(command, click.Group):
+        word = rest.pop(0)
+        if word in _BEFORE or word.startswith("--reason="):
+            moved.append(word)
+        elif word in _BEFORE_WITH_VALUE and rest:
+            moved += [word, rest.pop(0)]
+        elif word == "--socket" and rest:
+            kept += [word, rest.pop(0)]
+        elif word.startswith("-"):
+            kept.append(word)
+        else:
+            kept.append(word)
+            command = command.get_command(ctx, word)
+    return [*kept, *moved, *rest]
 
 
 def imported(place: str) -> click.Command:

@@ -10,7 +10,7 @@ import click
 from click.shell_completion import get_completion_class
 
 from control.control_errors import ControlError
-from control.tool import init_wizard
+from control.tool import caps_fit, init_wizard
 from control.tool.command_frame import Failure, is_interactive, wiring
 from control.tool.failures import EXIT_REFUSED, EXIT_USAGE
 from control.tool.output import print_json
@@ -35,7 +35,7 @@ def _symbols(given: tuple[str, ...], known: tuple[str, ...]) -> tuple[str, ...]:
 
 def _offered(caps_text: str, sim: dict[str, Any] | None) -> tuple[str, ...]:
     """The symbols that the caps know; of these, where a sim has told, the ones that it lists."""
-    known = init_wizard.symbols_of(caps_text)
+    known = caps_fit.symbols_of(caps_text)
     listed = sim.get("symbols", ()) if sim is not None else ()
     return tuple(symbol for symbol in known if symbol in listed) or known
 
@@ -48,14 +48,25 @@ def _fit(
     told: dict[str, Any] | None,
 ) -> tuple[str, list[str], tuple[str, ...]]:
     """The caps text with limits for every symbol; which were fitted; whose prices they need."""
-    lacking = init_wizard.lacking(caps_text, symbols)
+    lacking = caps_fit.lacking(caps_text, symbols)
     facts_of = wiring(ctx).symbol_facts
     if not lacking or facts_of is None:
         return caps_text, [], ()
     urls = None if told is None else {name: str(told[name]) for name in init_wizard.SIM_URLS}
-    text, watched = init_wizard.fit(
-        caps_text, symbols, lambda names: facts_of(environment, urls, names)
-    )
+    try:
+        text, watched = caps_fit.fit(
+            caps_text, symbols, lambda names: facts_of(environment, urls, names)
+        )
+    except caps_fit.WizardError:
+        raise
+    except ControlError as error:
+        known, absent = ", ".join(caps_fit.symbols_of(caps_text)), " and ".join(lacking)
+        raise caps_fit.WizardError(
+            f"{error}\ncaps of {absent} are drawn from what the venue says of it, and the venue "
+            f"cannot be asked. Check the network, or that the simulated venue runs, and do this "
+            f"again; or take a symbol that these caps know ({known}); or give a file of your own "
+            f"that has [caps.symbols.{lacking[0]}] with --caps"
+        ) from error
     return text, list(lacking), watched
 
 
@@ -81,7 +92,11 @@ def _tell(written: Sequence[Path], choices: init_wizard.Choices, fitted: Sequenc
     for path in written:
         click.echo(f"wrote {path}")
     for symbol in fitted:
-        click.echo(f"caps of {symbol} were fitted to its price and filters: read them there")
+        click.echo(
+            f"caps of {symbol} were fitted to its filters, price and volume; each line says why:"
+        )
+        for line in caps_fit.lines_of(choices.caps_text, symbol):
+            click.echo(f"  {line}")
     for symbol in choices.watched:
         click.echo(f"{symbol} is in venue.symbols for its price; no strategy trades it")
     if len(written) > 1 and choices.sim is None:

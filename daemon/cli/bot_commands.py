@@ -195,7 +195,7 @@ def _config_of(path: Path, name: str | None = None) -> Config:
     try:
         config = load_config(path)
     except SettingsError as error:
-        raise _refused("; ".join(error.violations)) from error
+        raise _refused(str(error)) from error
     if name is not None and name not in config.settings.bots:
         known = ", ".join(config.settings.bots) or "none"
         raise _refused(f"{path} has no table [bots.{name}]; it has: {known}")

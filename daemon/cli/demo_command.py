@@ -12,6 +12,7 @@ import click
 
 from control.control_errors import ControlError
 from daemon.cli.sim_command import POSITIVE
+from daemon.demo.box_config import caps_file
 from daemon.demo.demo_screen import Screen, near, program
 from daemon.demo.lost_answers import BOTS, LostAnswers, is_safe, not_installed
 from daemon.demo.lost_answers import told as scene_told
@@ -20,7 +21,7 @@ from daemon.demo.own_bot import is_clean as own_clean
 from daemon.demo.own_bot import told as own_told
 from daemon.demo.plan import DemoOptions, recorded_symbol
 from daemon.demo.processes import DemoError
-from daemon.demo.run import Demo, caps_file, is_clean
+from daemon.demo.run import Demo, is_clean
 from daemon.venues.sim.fault_presets import PRESETS, menu
 from daemon.venues.sim.listed_symbols import SYMBOLS
 
@@ -170,6 +171,8 @@ def told(result: Mapping[str, Any], *, here: Path | None = None) -> list[str]:
         f"    venue {proven}, {result['open_orders_after_kill']} orders left open",
     ]
     anchored = ", ".join(result["anchored_by"]) or "nothing outside of this box"
+    if left := result["uncovered_lines"]:
+        anchored += f", but for the last {left} lines"
     lines += [
         f"  anchored by: {anchored};",
         "    testnet evidence needs a witness or the testnet's own list (docs/ANCHORS.md)",

@@ -21,7 +21,7 @@ from control.control_errors import ControlError
 from control.tool.client import call
 from control.tool.command_frame import Failure, ask
 from control.tool.failures import EXIT_REFUSED
-from daemon.demo.plan import toml_text
+from daemon.demo.box_config import write_box
 from daemon.demo.processes import DemoError, Process, fetch_ledger
 from daemon.model.records import EventType
 from daemon.shell.drills.drill_runner import DRILLS
@@ -123,25 +123,10 @@ def _in_simulation(wanted: list[str | None]) -> list[dict[str, Any]]:
 
 
 def _write_config(directory: Path, ready: Mapping[str, Any]) -> Path:
-    keys = directory / "credentials.toml"
-    keys.touch(mode=0o600)
-    keys.write_text(toml_text({"api_key": ready["api_key"], "api_secret": ready["api_secret"]}))
     caps: dict[str, Any] = tomllib.loads(CAPS_FILE.read_text())["caps"]
     caps["symbols"] = {name: caps["symbols"][name] for name in SIM_SYMBOLS}
-    routes = {route: ready[route] for route in ("rest", "ws_api", "streams")}
-    config = directory / "seatrial.toml"
-    config.write_text(
-        toml_text(
-            {
-                "state_dir": str(directory / "state"),
-                "venue": {"environment": "sim", "symbols": list(SIM_SYMBOLS), **routes},
-                "credentials": {"file": str(keys)},
-                "metrics": {"enabled": False},
-                "caps": caps,
-            }
-        )
-    )
-    return config
+    tables = {"metrics": {"enabled": False}, "caps": caps}
+    return write_box(directory, ready, SIM_SYMBOLS, tables)
 
 
 def _wait_ready(socket: Path, daemon: Process) -> None:

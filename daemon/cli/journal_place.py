@@ -33,7 +33,7 @@ def journal_of(ctx: click.Context, config: Path | None, directory: Path | None) 
         try:
             place = load_config(config).settings.state_dir
         except SettingsError as error:
-            raise click.UsageError("\n".join(error.violations)) from error
+            raise click.UsageError(str(error)) from error
     else:
         place = directory or socket.parent
     for one in (place, place / "journal", place / "state/journal"):

@@ -15,6 +15,7 @@ import orjson
 from rich.text import Text
 
 from control.server.line_filter import bot_filter
+from control.tool.event_name import EventName
 from control.tool.status_command import console
 from control.tool.status_text import clean, event_line
 from daemon.cli.journal_place import CONFIG, DIRECTORY, journal_of
@@ -65,7 +66,7 @@ class Moment(click.ParamType[int]):
     "--type",
     "types",
     multiple=True,
-    type=click.Choice(sorted(one.value for one in EventType)),
+    type=EventName(),
     metavar="TYPE",
     help="Only this event type; may be repeated.",
 )

@@ -109,7 +109,7 @@ def keys_check(config_path: Path) -> None:
         config = load_config(config_path)
         found = own_credentials(config.settings)
     except SettingsError as error:
-        raise _refused("; ".join(error.violations)) from error
+        raise _refused(str(error)) from error
     except SeatrialError as error:
         raise _refused(str(error)) from error
     environment = config.settings.venue.environment

@@ -34,7 +34,7 @@ def notify_test(ctx: click.Context, *, config: Path | None) -> None:
         settings = load_config(path).settings
         services = services_of(settings.notify)
     except SettingsError as error:
-        raise click.UsageError("\n".join(error.violations)) from error
+        raise click.UsageError(str(error)) from error
     except (SeatrialError, ValueError) as error:
         raise click.ClickException(str(error)) from error
     if not services:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import uvloop
 
+import daemon.shell.process.web_client  # noqa: F401 - it imports aiohttp as cheaply as may be
 from daemon.shell.process.clock import SystemClock
 from daemon.shell.process.tasks import spawn
 from daemon.shell.sim_host.host import SimHost
@@ -156,7 +157,8 @@ def sim_command(
 
     With --follow its market is the public one of a testnet, and orders are matched here against it:
     none leaves this process. Filters and prices are that venue's; there are no candles from before
-    the start. `GET /sim/follow` tells how fresh each symbol is.
+    the start. `GET /sim/follow` tells how fresh each symbol is. It has been run against another
+    simulated venue only (--follow sim), never against the real testnet's streams.
 
     Prints one JSON line when ready. SIGTERM or Ctrl-C writes the ledger and exits with 0; an option
     that cannot be used is one line on standard error and exit code 2.

@@ -69,6 +69,8 @@ class Execution:
                 ctx.book(fill, order)
         if report.qty < order.qty or self._amends.under_way:
             self._amends.absorb(order, report)
+        if order.order_list is not None and order.order_list.is_paid and report.qty:
+            ctx.books.size(order)
         trigger = TRIGGER_OF_VENUE_STATUS.get(report.venue_status)
         if trigger is None:
             self._unrecognised(order, report)
@@ -83,11 +85,12 @@ class Execution:
     def check_quantities(self, order: Order) -> None:
         """Whole means FILLED; more than the whole is an alarm; less than claimed is fetched."""
         ctx = self._ctx
-        if order.cum_qty >= order.qty and order.status is not _FILLED:
+        is_whole = order.cum_qty >= order.qty
+        if is_whole and order.status is not _FILLED:
             ctx.fire(order, _FILL, "booked fills add up to the whole")
-        elif order.cum_qty > 0 and order.status in _BEFORE_FILLS:
+        elif order.status in _BEFORE_FILLS and order.cum_qty > 0:
             ctx.fire(order, _PARTIAL, "fill before the acknowledgement")
-        if order.cum_qty > order.qty:
+        if is_whole and order.cum_qty > order.qty:
             ctx.trouble(
                 StopTrigger.OVERFILL,
                 f"order {order.client_order_id} is filled beyond its quantity: "

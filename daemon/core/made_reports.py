@@ -1,5 +1,6 @@
 """Reports and orders that are made here: adopted, told where the venue sent none, recovered."""
 
+from daemon.model.amounts import ZERO
 from daemon.model.copies import replace
 from daemon.model.enums import (
     ExecType,
@@ -47,6 +48,8 @@ def told(order: Order, status: VenueOrderStatus, why: str, now_ns: int) -> Execu
         qty=order.qty,
         price=order.price or order.qty * 0,
         cum_qty=order.cum_qty,
+        cum_quote=ZERO,
+        fills=(),
         source=ReportSource.REPLY,
         reason=why,
         ts_venue_ns=0,

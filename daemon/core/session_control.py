@@ -372,13 +372,16 @@ class SessionControl:
             ctx.record(EventType.GATE_STATE, fields)
             self._last_gate = state
             self.symbols.follow_gate()
-        if not self.active or ctx.trading_state is _HALTED:
+        reduce_only, trading = self.incidents.reduce_only, ctx.trading_state
+        if state is _READY and not reduce_only and trading is _ACTIVE:
+            return  # by far the most turns
+        if not self.active or trading is _HALTED:
             return
         if state is not _READY:
             ctx.set_trading(TradingState.REDUCING, f"the gate is {state}")
-        elif self.incidents.reduce_only:
-            ctx.set_trading(TradingState.REDUCING, self.incidents.reduce_only)
-        elif ctx.trading_state is not _ACTIVE:
+        elif reduce_only:
+            ctx.set_trading(TradingState.REDUCING, reduce_only)
+        else:
             ctx.set_trading(_ACTIVE, "the gate is READY again")
 
     def _gate_why(self) -> str:

@@ -229,7 +229,7 @@ class StrategyRunner:
         verdict = ctx.interceptor.review(intent, ctx.now_ns)
         ctx.ledger.heard(ctx.interceptor.risk.alerts.take())
         if isinstance(verdict, Approved):
-            ctx.approve(verdict.order, intent.reason, verdict.decision)
+            ctx.approve(verdict.order, intent.reason, verdict.inputs.plain())
             ctx.effects.append(SendOrder(verdict.order))
             return ""
         code = str(verdict.reason.value)

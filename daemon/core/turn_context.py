@@ -192,8 +192,8 @@ class TurnContext:
         seen = venue_order_id or order.venue_order_id
         claimed = max(order.venue_cum_qty, venue_cum_qty)
         listed = order.venue_list_id or (venue_list_id if order.order_list is not None else None)
-        told = (row.new, seen, claimed, listed)
-        if told == (old, order.venue_order_id, order.venue_cum_qty, order.venue_list_id):
+        is_same = row.new == old and seen == order.venue_order_id
+        if is_same and claimed == order.venue_cum_qty and listed == order.venue_list_id:
             return
         self.ledger.move(
             order,
@@ -204,6 +204,7 @@ class TurnContext:
             ts_venue_ns=ts_venue_ns,
             venue_list_id=listed,
         )
+        cum_text = plain(order.cum_qty)
         fields: journal.OrderStateRecord = {
             "client_order_id": order.client_order_id,
             "symbol": symbol_of(order.instrument_id),
@@ -212,8 +213,8 @@ class TurnContext:
             "old": old._value_,
             "new": row.new._value_,
             "why": why,
-            "cum_qty": plain(order.cum_qty),
-            "venue_cum_qty": plain(claimed),
+            "cum_qty": cum_text,
+            "venue_cum_qty": cum_text if claimed == order.cum_qty else plain(claimed),
             "source": source,
         }
         if order.bot_order_id and ts_venue_ns:

@@ -1,4 +1,4 @@
-"""A daemon with one bot behind its gateway, for the demos: its configuration and its session."""
+"""The session of a demo; a daemon with one bot behind its gateway."""
 
 import time
 import tomllib
@@ -8,9 +8,9 @@ from typing import Any
 
 from control.control_errors import ControlError
 from control.tool.client import call
-from daemon.demo.plan import toml_text
+from daemon.demo.box_config import caps_file, write_box
 from daemon.demo.processes import DemoError, Process
-from daemon.demo.run import POLL_S, READY_DEADLINE_S, caps_file
+from daemon.demo.run import POLL_S, READY_DEADLINE_S
 from daemon.shell.process.clock import monotonic_s
 
 
@@ -23,37 +23,19 @@ def write_config(home: Path, ready: Mapping[str, Any], bot: str, symbol: str) ->
         bot: the name of the bot, for the table `[bots.NAME]`.
         symbol: the only one that it may trade, one of the caps preset `bots`.
     """
-    keys = home / "credentials.toml"
-    keys.touch(mode=0o600)
-    keys.write_text(toml_text({"api_key": ready["api_key"], "api_secret": ready["api_secret"]}))
     caps = tomllib.loads(caps_file("bots").read_text())["caps"]
     caps["symbols"] = {symbol: caps["symbols"][symbol]}
-    config = home / "seatrial.toml"
-    config.write_text(
-        "# Written by `seatrial demo`. Every key is explained in docs/CONFIG.md.\n"
-        + toml_text(
-            {
-                "state_dir": str(home / "state"),
-                "venue": {
-                    "environment": "sim",
-                    "symbols": [symbol],
-                    "rest": ready["rest"],
-                    "ws_api": ready["ws_api"],
-                    "streams": ready["streams"],
-                },
-                "credentials": {"file": str(keys)},
-                "metrics": {"enabled": False},
-                "gateway": {"listen": "127.0.0.1:0"},
-                "bots": {bot: {"symbols": [symbol]}},
-                "caps": caps,
-            }
-        )
-    )
-    return config
+    tables = {
+        "metrics": {"enabled": False},
+        "gateway": {"listen": "127.0.0.1:0"},
+        "bots": {bot: {"symbols": [symbol]}},
+        "caps": caps,
+    }
+    return write_box(home, ready, (symbol,), tables)
 
 
-def start_session(socket: Path, daemon: Process) -> str:
-    """Wait for READY, start a session; the gateway's address as HOST:PORT.
+def start_session(socket: Path, daemon: Process) -> dict[str, Any]:
+    """Wait for READY, start a session; the status before it.
 
     Raises:
         DemoError: the daemon ended, or was not READY in time.
@@ -66,7 +48,7 @@ def start_session(socket: Path, daemon: Process) -> str:
             status = call(socket, "status")
             if status.get("gate_state") == "READY":
                 call(socket, "start", reason="demo")
-                return str(status["gateway"]["address"])
+                return status
         except ControlError:
             pass  # not up yet
         time.sleep(POLL_S)

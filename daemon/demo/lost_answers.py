@@ -91,7 +91,8 @@ class LostAnswers:
             with Process(
                 "seatriald", ["daemon", "--config", str(config)], home / "daemon.log"
             ) as d:
-                address = start_session(home / "state" / "control.sock", d)
+                status = start_session(home / "state" / "control.sock", d)
+                address = status["gateway"]["address"]
                 route = DemoRoute(f"http://{address}", f"ws://{address}", key.api_key, key.secret)
                 return self._judged("through the gateway", "gate", ready, route)
 

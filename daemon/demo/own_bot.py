@@ -70,7 +70,7 @@ class OwnBotDemo:
             arguments = ["daemon", "--config", str(config)]
             with Process("seatriald", arguments, self._dir / "seatriald.log") as daemon:
                 socket = self._dir / "state" / "control.sock"
-                address = start_session(socket, daemon)
+                address = str(start_session(socket, daemon)["gateway"]["address"])
                 self._screen.say(f"seatriald READY, session started, gateway at {address}")
                 with self._bot(address, key.api_key, key.secret) as bot:
                     self._watch(bot, daemon, socket)

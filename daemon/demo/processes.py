@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -26,18 +26,28 @@ class Process:
     """A child whose stderr goes to a log file; it dies with us at the latest."""
 
     def __init__(
-        self, name: str, arguments: Sequence[str], log: Path, *, has_own_group: bool = False
+        self,
+        name: str,
+        arguments: Sequence[str],
+        log: Path,
+        *,
+        has_own_group: bool = False,
+        environ: Mapping[str, str] | None = None,
     ) -> None:
-        """Start it; with `has_own_group` a Ctrl-C at the terminal does not reach it."""
+        """Start it; with `has_own_group` a Ctrl-C at the terminal does not reach it.
+
+        `environ` is added to our own environment.
+        """
         self.name = name
         self.log = log
         with log.open("ab") as out:
+            self._log_begin = out.tell()
             self._child = subprocess.Popen(  # noqa: S603 - our own interpreter and modules
                 [sys.executable, "-m", *arguments],
                 stdout=subprocess.PIPE,
                 stderr=out,
                 stdin=subprocess.DEVNULL,
-                env=os.environ | {"PYTHONUNBUFFERED": "1"},
+                env=os.environ | {"PYTHONUNBUFFERED": "1"} | dict(environ or {}),
                 preexec_fn=end_with_parent(),  # noqa: PLW1509 - one system call, no lock
                 process_group=0 if has_own_group else None,
             )
@@ -82,9 +92,13 @@ class Process:
 
     def stop(self) -> int:
         """SIGTERM, wait, SIGKILL when it does not listen. Returns the exit code."""
+        self.terminate()
+        return self.wait()
+
+    def terminate(self) -> None:
+        """SIGTERM, where it still runs."""
         if self.is_running:
             self._child.send_signal(signal.SIGTERM)
-        return self.wait()
 
     def wait(self) -> int:
         """Wait for the end. Returns the exit code."""
@@ -95,8 +109,9 @@ class Process:
             return -signal.SIGKILL
 
     def last_words(self) -> str:
-        """The last line of its log."""
-        lines = self.log.read_text(errors="replace").strip().splitlines()
+        """The last line that it has written to its log."""
+        said = self.log.read_bytes()[self._log_begin :]
+        lines = said.decode(errors="replace").strip().splitlines()
         return lines[-1] if lines else f"nothing in {self.log}"
 
     def __enter__(self) -> Self:
@@ -107,15 +122,17 @@ class Process:
         """Never leave a child behind."""
         if self.is_running:
             self.stop()
+        self._reader.join(STOP_DEADLINE_S)  # it ends with the pipe
 
     def _read(self) -> None:
         stdout = self._child.stdout
         if stdout is None:
             return
-        for raw in stdout:
-            if self._lines.full():
-                continue
-            self._lines.put(raw.decode(errors="replace").rstrip("\n"))
+        with stdout:
+            for raw in stdout:
+                if self._lines.full():
+                    continue
+                self._lines.put(raw.decode(errors="replace").rstrip("\n"))
         self._lines.put(None)
 
 

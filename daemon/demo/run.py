@@ -5,35 +5,29 @@ import random
 import subprocess
 import sys
 import time
-import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from control.control_errors import ControlError, RpcError
-from control.tool import init_wizard
 from control.tool.client import call
+from daemon.demo.box_config import fitted_caps, write_box
 from daemon.demo.demo_screen import Screen
-from daemon.demo.plan import DemoOptions, sim_arguments, strategies_of, symbols_of, toml_text
+from daemon.demo.plan import DemoOptions, sim_arguments, strategies_of, symbols_of
 from daemon.demo.processes import DemoError, Process, fetch_ledger
-from daemon.shell.link.symbol_facts import symbol_facts
 from daemon.shell.process.clock import SystemClock
 
 READY_DEADLINE_S = 30.0
 POLL_S = 0.2
 KILL_RESERVE_S = 4
+ORDER_RESERVE_S = 30.0
+"""So much longer at most a session may take to its first order, on a slow machine."""
 SHOWN_EVENTS = [
     "fill", "order_approved", "order_denied", "order_reject", "cancel_requested", "reconnect",
     "incident_opened", "timeout", "rate_limit",
 ]  # fmt: skip
 EVIDENCE_DEADLINE_S = 120
-HERE = Path(__file__).resolve().parent
-CAPS_DIRECTORIES = (
-    HERE / "caps",
-    HERE.parents[1] / "deploy" / "caps",  # a checkout
-    Path("/usr/share/seatrial/caps"),  # the Debian package
-)
 
 
 class Demo:
@@ -76,50 +70,22 @@ class Demo:
         return self._result(session_id, kill, at_kill)
 
     def _write_config(self, ready: Mapping[str, Any]) -> None:
-        keys = self._dir / "credentials.toml"
-        keys.touch(mode=0o600)
-        keys.write_text(toml_text({"api_key": ready["api_key"], "api_secret": ready["api_secret"]}))
-        self._config.write_text(
-            "# Written by `seatrial demo`. Every key is explained in docs/CONFIG.md.\n"
-            + toml_text(
-                {
-                    "state_dir": str(self._dir / "state"),
-                    "venue": {
-                        "environment": "sim",
-                        "symbols": list(symbols_of(self._options)),
-                        "rest": ready["rest"],
-                        "ws_api": ready["ws_api"],
-                        "streams": ready["streams"],
-                    },
-                    "credentials": {"file": str(keys)},
-                    "control": {"socket": str(self._socket)},
-                    "metrics": {"port": 0},
-                    "journal": {"keep_ticks": "all"},  # a demo's run can be re-stepped
-                    "session": {
-                        "audit_period_ms": 8_000,
-                        "unknown_settle_ms": 4_000,
-                        "unknown_incident_ms": 15_000,
-                        # A ban of the venue at the end is waited out: what it filled is heard of.
-                        "stop_deadline_ms": 30_000,
-                    },
-                    "strategies": strategies_of(self._options),
-                    "caps": self._caps(ready),
-                }
-            )
-        )
-
-    def _caps(self, ready: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The preset, with limits fitted to a recorded symbol that it does not know."""
-        wanted = symbols_of(self._options)
-        urls = {name: str(ready[name]) for name in init_wizard.SIM_URLS}
-        text, _ = init_wizard.fit(
-            caps_file(self._options.caps).read_text(),
-            wanted,
-            lambda names: symbol_facts("sim", urls, names),
-        )
-        caps: dict[str, Any] = tomllib.loads(text)["caps"]
-        caps["symbols"] = {s: v for s, v in caps["symbols"].items() if s in wanted}
-        return caps
+        symbols = symbols_of(self._options)
+        tables = {
+            "control": {"socket": str(self._socket)},
+            "metrics": {"port": 0},
+            "journal": {"keep_ticks": "all"},  # a demo's run can be re-stepped
+            "session": {
+                "audit_period_ms": 8_000,
+                "unknown_settle_ms": 4_000,
+                "unknown_incident_ms": 15_000,
+                # A ban of the venue at the end is waited out: what it filled is heard of.
+                "stop_deadline_ms": 30_000,
+            },
+            "strategies": strategies_of(self._options),
+            "caps": fitted_caps(self._options.caps, symbols, ready),
+        }
+        write_box(self._dir, ready, symbols, tables)
 
     @contextmanager
     def _running_daemon(self) -> Iterator[None]:
@@ -197,7 +163,7 @@ class Demo:
         crashes = [
             begin + span * (n + self._rng.uniform(0.5, 0.95)) for n in range(self._options.crashes)
         ]
-        while (now := self._now_s()) < end:
+        while (now := self._now_s()) < end or (now < end + ORDER_RESERVE_S and self._is_untried()):
             if crashes and now >= crashes[0]:
                 crashes.pop(0)
                 self._crash()
@@ -205,6 +171,11 @@ class Demo:
                 raise DemoError(f"seatriald ended by itself: {self._daemon.last_words()}")
             self._screen.show(self._status(), self._events(), seconds_left=end - self._now_s())
             time.sleep(POLL_S)
+
+    def _is_untried(self) -> bool:
+        """Whether the last session has sent nothing yet, so that the venue knows nothing of it."""
+        status = self._status()
+        return status.get("trading_state") == "ACTIVE" and not status.get("session_orders")
 
     def _crash(self) -> None:
         if self._daemon is None:
@@ -247,8 +218,7 @@ class Demo:
         """Compare the journal with the venue's ledger, by the accountant in its own process."""
         journal = self._dir / "state" / "journal"
         out = self._dir / "evidence"
-        is_calm = self._options.faults == "none" and not self._options.crashes
-        report = evidence_report(journal, self._ledger, out, is_notarised=is_calm)
+        report = evidence_report(journal, self._ledger, out)
         account = report["journals"][0]
         compared = {
             key: value["count"] if isinstance(value, Mapping) else value
@@ -275,6 +245,7 @@ class Demo:
             "anchored_by": [
                 one["name"] for one in account["anchoring"]["sources"] if one["is_outside"]
             ],
+            "uncovered_lines": account["anchoring"].get("uncovered", {}).get("lines", 0),
         }
         if self._options.faults != "none":
             books = json.loads(self._ledger.read_text())
@@ -288,20 +259,16 @@ class Demo:
         return result
 
 
-def evidence_report(
-    journal: Path, ledger: Path, out: Path, *, is_notarised: bool = False
-) -> dict[str, Any]:
+def evidence_report(journal: Path, ledger: Path, out: Path) -> dict[str, Any]:
     """The accountant's report on a journal and the venue's ledger, made by a process of its own.
 
-    `is_notarised`: hold the ids of the venue's orders against the chain, too. Not after faults and
-    crashes: a venue that was wiped, or a journal without its end, is what was asked for there.
+    The ledger is the venue's list of our orders, too: their ids are held against the chain.
 
     Raises:
         DemoError: there is none; with what it said.
     """
     arguments = ["report", str(journal), "--ledger", str(ledger), "--out-dir", str(out), "--json"]
-    if is_notarised:
-        arguments += ["--venue-history", str(ledger)]
+    arguments += ["--venue-history", str(ledger)]
     done = subprocess.run(  # noqa: S603 - our own interpreter and module
         [sys.executable, "-m", "control.main", "evidence", *arguments],
         capture_output=True,
@@ -312,22 +279,6 @@ def evidence_report(
         raise DemoError(f"evidence: {done.stderr.decode(errors='replace').strip()}")
     made: dict[str, Any] = json.loads(done.stdout)
     return made
-
-
-def caps_file(name: str) -> Path:
-    """A preset by name, or a file by path.
-
-    Raises:
-        DemoError: naming the presets that exist.
-    """
-    if name.endswith(".toml"):
-        return Path(name)
-    for directory in CAPS_DIRECTORIES:
-        path = directory / f"{name}.toml"
-        if path.is_file():
-            return path
-    known = sorted({p.stem for d in CAPS_DIRECTORIES for p in d.glob("*.toml")})
-    raise DemoError(f"no caps preset {name!r}; there are: {', '.join(known)} (or a file.toml)")
 
 
 def is_clean(result: Mapping[str, Any]) -> bool:

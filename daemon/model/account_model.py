@@ -51,7 +51,7 @@ class SpotAccount:
     def moves(self, instrument: Instrument, fill: Fill) -> dict[str, Decimal]:
         """Base for quote, less the fee in whatever asset it was taken."""
         qty = fill.qty if fill.side is Side.BUY else -fill.qty
-        changes = {instrument.base: qty, instrument.quote: -self.value(qty, fill.price)}
+        changes = {instrument.base: qty, instrument.quote: -(qty * fill.price)}
         if fill.fee:
             changes[fill.fee_asset] = changes.get(fill.fee_asset, ZERO) - fill.fee
         return changes

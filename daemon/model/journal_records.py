@@ -97,13 +97,14 @@ RunStartRecord = TypedDict("RunStartRecord", {
     "version": str, "commit": str, "code": Since20261130[Sha256], "config_hash": Sha256,
     "caps_hash": Sha256, "account": str, "environment": str, "host": str,
     "packages": Mapping[str, str], "python": str, "ticks": Since20261130[Literal["all", "thinned"]],
-    "heartbeat_period_ms": Since20261130[Ms]})
+    "heartbeat_period_ms": Since20261130[Ms], "bot_version": NotRequired[Sha256]})
 """A boot. `code` is the SHA-256 of all modules; `account` a fingerprint of the API key.
 
 `key_source` says where the key was found, `warnings` what an operator should hear about that place.
 `ticks`: with `all` every input of the run is a line; with `thinned` ticks without a consequence are
 left out, so that the run cannot be re-stepped. A run that states `heartbeat_period_ms` has
-heartbeats, and a command line for each start, re-arm, resolution and drill."""
+heartbeats, and a command line for each start, re-arm, resolution and drill. `bot_version` is the
+hash of the command and files of the bot that `[trials]` names, as they were at the boot."""
 
 RunStopRecord = TypedDict("RunStopRecord", {"reason": str, "exit_code": int})
 """The orderly end of a run. A run without one was killed or crashed."""

@@ -30,7 +30,7 @@ class OrderTerms(msgspec.Struct, frozen=True, kw_only=True):
     tags: Tags = ()
 
 
-class NewOrder(msgspec.Struct, frozen=True, kw_only=True):
+class NewOrder(msgspec.Struct, frozen=True):
     """FIX NewOrderSingle (D): approved, held against the caps, ready to be journalled and sent."""
 
     client_order_id: ClientOrderId
@@ -55,6 +55,8 @@ class NewOrderList(msgspec.Struct, frozen=True, kw_only=True):
     list_id: str
     contingency: Contingency
     orders: tuple[NewOrder, ...]
+    pays: bool = False
+    """Whether the first order pays for the others: the venue says their quantity (OPO, OPOCO)."""
 
     @property
     def instrument_id(self) -> InstrumentId:
@@ -104,7 +106,7 @@ class AmendOrder(msgspec.Struct, frozen=True, kw_only=True):
     request_id: str = ""
 
 
-class Order(msgspec.Struct, kw_only=True):
+class Order(msgspec.Struct):
     """Our view of one order: a fold of reports by the lifecycle table. Strategies only read it.
 
     `qty` follows the venue: an amend makes it smaller. `cum_qty` is the sum of booked fills;

@@ -105,6 +105,7 @@ PROMOTION_FLOOR: dict[str, int | tuple[str, ...]] = {
     "record_valid_hours": 168,
     "outside_anchors_min": 1,
     "unanchored_minutes_max": 1440,
+    "uncovered_minutes_max": 1440,
 }  # fmt: skip
 """No policy of a promotion may ask for less: the evidence refuses such a policy, and a live gate a
 record that was made by one. `…_min` and the drills are the least, the others the most; of

@@ -1,10 +1,13 @@
-"""What the venue said. Codecs make these; the lifecycle table and the books read them."""
+"""What the venue said. Codecs make these; the lifecycle table and the books read them.
+
+Where every report passes they are made by place: a struct of 16 fields costs 0.1 us so, and 0.8 us
+by name. Everywhere else name the fields.
+"""
 
 from decimal import Decimal
 
 import msgspec
 
-from daemon.model.amounts import ZERO
 from daemon.model.enums import (
     ExecType,
     LiquidityFlag,
@@ -17,7 +20,7 @@ from daemon.model.ids import ClientOrderId, ExecId, InstrumentId, VenueOrderId
 from daemon.model.position import Balance
 
 
-class Fill(msgspec.Struct, frozen=True, kw_only=True):
+class Fill(msgspec.Struct, frozen=True):
     """The trade part of a report. `qty` in base, `price` in quote per base, `fee` as named."""
 
     exec_id: ExecId
@@ -36,7 +39,7 @@ class Fill(msgspec.Struct, frozen=True, kw_only=True):
     """True when it was learnt from the venue's history (gap-fill), not from the live stream."""
 
 
-class ExecutionReport(msgspec.Struct, frozen=True, kw_only=True):
+class ExecutionReport(msgspec.Struct, frozen=True):
     """FIX ExecutionReport (8) about one order, from any route (`source`).
 
     `client_order_id` is always the *order's own* id, never the cancel's (binance-spot.md §11:
@@ -54,10 +57,10 @@ class ExecutionReport(msgspec.Struct, frozen=True, kw_only=True):
     qty: Decimal
     price: Decimal
     cum_qty: Decimal
-    cum_quote: Decimal = ZERO
-    fills: tuple[Fill, ...] = ()
+    cum_quote: Decimal
+    fills: tuple[Fill, ...]
     source: ReportSource
-    reason: str = ""
+    reason: str
     ts_venue_ns: int
     ts_recv_ns: int
     venue_list_id: str | None = None

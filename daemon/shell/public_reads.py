@@ -15,14 +15,13 @@ from collections.abc import Awaitable, Callable, Collection, Coroutine
 from concurrent.futures import Future
 from typing import Any
 
-import aiohttp
-
 from daemon.errors import BudgetEmpty, SeatrialError
 from daemon.model.amounts import NS_PER_S
 from daemon.shell.gateway.public_market import PublicReply, PublicRequestFailed
 from daemon.shell.link.backoff import Backoff
 from daemon.shell.link.rest_session import HttpReply
 from daemon.shell.process.clock import Clock
+from daemon.shell.process.web_client import aiohttp, tls_of
 from daemon.venues.hosts import CheckedAddress, check_peer
 from daemon.venues.requests import HttpRequest, Purpose
 
@@ -163,7 +162,9 @@ class PublicStreams:
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S)
         async with (
             aiohttp.ClientSession(timeout=timeout, trust_env=False) as session,
-            session.ws_connect(url, max_msg_size=_FRAME_MAX_BYTES) as socket,
+            session.ws_connect(
+                url, max_msg_size=_FRAME_MAX_BYTES, ssl=tls_of(endpoint.scheme)
+            ) as socket,
             asyncio.TaskGroup() as group,
         ):
             self.connections += 1

@@ -167,6 +167,8 @@ class Pump:
         self.conflated = 0
         self.queue_age_ns = 0
         """How long the input of the last turn had waited."""
+        self.turn_max_ns = 0
+        """The longest turn of this run so far."""
         journal.on_mended = self._on_mended
 
     def attach(self, venue: VenuePort) -> None:
@@ -285,13 +287,15 @@ class Pump:
         if self._thin_to is not None and had_no_consequence(item, effects):
             self._thin_to.put(journal.seq, ts_ns, item)
         else:
-            journal.append_text(_INPUT, input_text(item), ts_ns=ts_ns, session_id=session_before)
+            journal.append(_INPUT, input_text(item), ts_ns=ts_ns, session_id=session_before)
         if effects:
             self._session = engine.session_id
             self._take(effects, self._session or session_before, ts_ns)
         for counter in self._counters:
             counter.on_record(_INPUT, _NO_FIELDS, ts_ns)
         self.turns += 1
+        if (took_ns := self._clock.monotonic_ns() - started) > self.turn_max_ns:
+            self.turn_max_ns = took_ns
 
     def _take(self, effects: tuple[Effect, ...], session: str, ts_ns: int) -> None:
         """Write every record, then perform the rest, then count."""

@@ -1,9 +1,13 @@
 """Anchor: one order that can hardly trade, when nothing else was sent for long, canceled at once.
 
+The first comes soon after the session's start, so it covers what stands before: drills, refused
+starts, resolutions, the end of the session before. With `stands` the order is left at the venue
+until the next one; the cancel that the session's end sends for it is the last anchor.
+
 Each order at the venue carries a digest of the journal (daemon/model/ids.py), so it bounds the
 stretch in which the journal could be rewritten unseen. A trial call (`order/test`) leaves no trace
-at the venue: only a real order does. This one is post-only, of the least size, and far away. It
-passes every cap like any other; it has bounds of its own besides. Whoever wants none lists none.
+at the venue: only a real order does. This one is post-only, of the least size, and away from the
+market. It passes every cap like any other; it has bounds of its own. Whoever wants none lists none.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,6 +24,8 @@ from daemon.strategies.silent import Silent
 from daemon.strategies.sizing import bps_of, order_qty, passive_price
 
 LOOK = "look"
+FIRST_LOOK_NS = 5 * NS_PER_S
+"""After a session's start: others may have sent an order by then."""
 WHY = "anchor"
 
 
@@ -34,12 +40,14 @@ class Anchor(Silent):
         instruments: Mapping[InstrumentId, Instrument],
         *,
         quiet_s: int = 300,
-        away_bps: int = 200,
+        away_bps: int = 40,
         orders_max: int = 288,
+        stands: bool = False,
     ) -> None:
         """Bid `away_bps` below the best bid, on the first of its symbols with a price.
 
-        At most `orders_max` in a session. The caps' collar must admit the distance.
+        At most `orders_max` in a session. Where the collar does not admit the distance, it is
+        halved. With `stands` one order is open all the while.
         """
         if quiet_s < 1 or away_bps < 1 or orders_max < 0:
             raise ValueError("quiet_s and away_bps begin at 1, orders_max at 0")
@@ -47,29 +55,43 @@ class Anchor(Silent):
         self._quiet_ns = quiet_s * NS_PER_S
         self._away_bps = away_bps
         self._left = orders_max
+        self._stands = stands
         self._approved = 0
         """Orders of the session at the last look."""
 
     def on_start(self, view: StrategyView) -> Iterable[Wish]:
-        """The first look comes a period after the start."""
+        """The first look comes soon after the start."""
         self._approved = view.orders_approved
-        return (*self._end(view), self._next_look(view))
+        return (*self._end(view), self._next_look(view, min(FIRST_LOOK_NS, self._quiet_ns)))
 
     def on_timer(self, view: StrategyView, name: str) -> Iterable[Wish]:
         """One look."""
         if name != LOOK:
             return ()
-        wishes: tuple[Wish, ...] = tuple(self._end(view))
-        is_quiet = view.orders_approved == self._approved
+        is_quiet, is_open = view.orders_approved == self._approved, bool(view.open_orders())
         self._approved = view.orders_approved
-        if not wishes and is_quiet and self._left and view.trading_state is TradingState.ACTIVE:
-            wishes = tuple(self._order(view))
-        return (*wishes, self._next_look(view))
+        is_due = is_quiet or not is_open if self._stands else is_quiet and not is_open
+        wishes: tuple[Wish, ...] = ()
+        if is_due or not self._stands:
+            wishes = tuple(self._end(view))
+        if is_due and self._left and view.trading_state is TradingState.ACTIVE:
+            wishes += tuple(self._order(view))
+        return (*wishes, self._next_look(view, self._quiet_ns))
 
     def on_report(self, view: StrategyView, report: ExecutionReport) -> Iterable[Wish]:
         """It stands at the venue, and has done all that it is for."""
         del report
-        return tuple(self._end(view))
+        return () if self._stands else tuple(self._end(view))
+
+    def on_denied(self, view: StrategyView, intent: PlaceIntent, code: str) -> Iterable[Wish]:
+        """Beyond the collar, it goes half as far; after any other denial the next look comes."""
+        del intent
+        self._left += 1
+        self._approved -= 1
+        if code != "price_collar" or self._away_bps == 1:
+            return ()
+        self._away_bps //= 2
+        return tuple(self._order(view))
 
     def _end(self, view: StrategyView) -> Iterator[CancelIntent]:
         for order in view.open_orders():
@@ -101,6 +123,5 @@ class Anchor(Silent):
             )
             return
 
-    def _next_look(self, view: StrategyView) -> TimerIntent:
-        at_ns = view.now_ns + self._quiet_ns
-        return TimerIntent(strategy_id=self.strategy_id, name=LOOK, at_ns=at_ns)
+    def _next_look(self, view: StrategyView, wait_ns: int) -> TimerIntent:
+        return TimerIntent(strategy_id=self.strategy_id, name=LOOK, at_ns=view.now_ns + wait_ns)

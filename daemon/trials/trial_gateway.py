@@ -17,9 +17,9 @@ from typing import Any
 
 from control.control_errors import ControlError
 from control.tool.client import call
+from daemon.demo.box_config import caps_file
 from daemon.demo.plan import toml_text
 from daemon.demo.processes import Process
-from daemon.demo.run import caps_file
 from daemon.shell.gateway.bot_keys import new_key, write_key
 from daemon.shell.process.clock import Clock
 from daemon.trials.gateway_wire import API_PATH, GatewayWire

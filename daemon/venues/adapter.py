@@ -123,6 +123,9 @@ class RestEncoder(Protocol):
     def depth(self, symbol: str, limit: int) -> HttpRequest:
         """A snapshot of a book."""
 
+    def day_ticker(self, symbol: str) -> HttpRequest:
+        """What a symbol has traded in the last 24 hours."""
+
     def account(self, timestamp_ms: int) -> HttpRequest:
         """Balances and flags of the account."""
 
@@ -223,6 +226,9 @@ class RestDecoder(Protocol):
 
     def depth(self, body: bytes) -> Depth:
         """A snapshot of a book."""
+
+    def day_volume(self, body: bytes) -> Decimal:
+        """The value that was traded in the last 24 hours, in the quote asset."""
 
 
 class RowReader(Protocol):

@@ -38,11 +38,6 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """The other orders of the list that a placement is about: what holds of one holds of all."""
 
     @property
-    def call(self) -> str:
-        """The codec's function that makes its bytes."""
-        return "place_list" if self.others else self.kind
-
-    @property
     def all(self) -> tuple[ClientOrderId, ...]:
         """Every order that its outcome is about, that of a replace apart."""
         return (self.client_order_id, *self.others)

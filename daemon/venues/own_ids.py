@@ -75,16 +75,17 @@ def _nobody(_stem: str) -> ClientOrderId | None:
 class SymbolNames:
     """Symbol <-> instrument id of one environment."""
 
-    __slots__ = ("_known", "environment")
+    __slots__ = ("environment", "known")
 
     def __init__(self, environment: str, symbols: Iterable[str]) -> None:
         self.environment = environment
-        self._known = {symbol: instrument_id(symbol, environment) for symbol in symbols}
+        self.known = {symbol: instrument_id(symbol, environment) for symbol in symbols}
+        """The instrument ids of our symbols."""
 
     @property
     def symbols(self) -> tuple[str, ...]:
         """Our symbols."""
-        return tuple(self._known)
+        return tuple(self.known)
 
     def instrument(self, symbol: str) -> InstrumentId:
         """The instrument id of a symbol, ours or not.
@@ -92,7 +93,7 @@ class SymbolNames:
         Raises:
             Undecodable: for text that cannot be a symbol.
         """
-        known = self._known.get(symbol)
+        known = self.known.get(symbol)
         if known is not None:
             return known
         try:

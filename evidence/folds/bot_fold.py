@@ -62,6 +62,8 @@ class BotRequestSeen:
     ts_ns: int
     list_id: str = ""
     """The bot's own id of the list that it asks for; empty: it asks for no list."""
+    first: Mapping[str, Any] | None = None
+    """The order that the others of the list are pending behind."""
 
 
 @dataclass(slots=True)
@@ -213,7 +215,9 @@ class BotsFold:
             self._note("request_twice", record, f"request {request} stands twice")
         if kind != PLACES or not places[0].get("is_test"):  # a replace or a list is never a test
             list_id = str(record.input.get("list_id", "")) if kind == LISTS else ""
-            asked = BotRequestSeen(name, places, record.seq, record.ts_ns, list_id)
+            is_oto = kind == LISTS and record.input.get("contingency") == "OTO"
+            first = places[0] if is_oto else None
+            asked = BotRequestSeen(name, places, record.seq, record.ts_ns, list_id, first)
             self._open[request] = asked
         proof, key = places[0].get("proof"), self._keys.get(name)
         if not proof or key is None:  # before the first session no key is told, and nothing leaves
@@ -268,6 +272,8 @@ class BotsFold:
                 self._note("list_differs", record, text)
         elif listed is not None:
             self._note("list_differs", record, f"{what} in a list that nobody asked for")
+        if isinstance(record, OrderApprovedLine | OrderDeniedLine):
+            self._hold_cover(record, asked.first, place)
         theirs = asked.list_id if asked.list_id and what == "refused" else None
         if own_id != (theirs or place.get("client_order_id")):
             asked_as = theirs or place.get("client_order_id")
@@ -280,6 +286,23 @@ class BotsFold:
             self._ended.add(request)
             self.checked += 1
         return place
+
+    def _hold_cover(
+        self,
+        record: OrderApprovedLine | OrderDeniedLine,
+        first: Mapping[str, Any] | None,
+        place: Mapping[str, Any],
+    ) -> None:
+        """What a decision counts as there before its order works is what its list asked for."""
+        if "position" not in record.decision:
+            return  # it was denied before
+        is_behind = first is not None and place is not first
+        brings = first.get("qty") if first is not None and is_behind else None
+        if first is not None and first.get("side") == place.get("side"):
+            brings = None
+        stated = record.decision.get("cover")
+        if not _is_same(brings, stated):
+            self._note("cover_differs", record, f"{brings} comes before, {stated} decided")
 
     # ------------------------------------------------------------------ lines
     def _approved(self, record: OrderApprovedLine) -> None:

@@ -22,6 +22,7 @@ from evidence.folds.exposure_fold import (
     ExposureBook,
     Use,
     Working,
+    first_before,
     oco_of,
     order_uses,
     quantity_uses,
@@ -246,7 +247,8 @@ class CapsFold:
         except AmountTextError:
             return  # counted by the orders fold
         oco = oco_of(record.order_list)
-        order = Working(record.symbol, record.side == "BUY", qty, price, oco)
+        first = first_before(record.order_list)
+        order = Working(record.symbol, record.side == "BUY", qty, price, oco, first)
         standing, held = self._standing(record.symbol), self.book.book(record.symbol)
         worst_qty = held.worst_qty
         self.book.place(record.client_order_id, order, record.ts_ns)
@@ -315,11 +317,11 @@ class CapsFold:
 
     def _state(self, record: OrderStateLine) -> None:
         if record.new in TERMINAL:
-            self.book.end(record.client_order_id)
+            self.book.end(record.client_order_id, is_filled=record.new == "FILLED")
 
     def _resolved(self, record: OrderResolvedLine) -> None:
         if record.outcome in ABSENT_OUTCOMES:
-            self.book.end(record.client_order_id)
+            self.book.end(record.client_order_id, is_filled=False)
 
     def _amended(self, record: OrderAmendedLine) -> None:
         order = self.book.working.get(record.client_order_id)
@@ -343,7 +345,7 @@ class CapsFold:
         standing = self._standing(symbol)
         self.book.fill(cid, symbol, is_buy=record.side == "BUY", qty=qty, price=price)
         if fee and record.fee_asset == self.assets.get(symbol, ("", ""))[0]:
-            self.book.fee_in_base(symbol, fee, is_buy=record.side == "BUY")
+            self.book.fee_in_base(cid, symbol, fee, is_buy=record.side == "BUY")
         if self.caps is not None:
             self._judge(self._exposure(symbol), record, standing, strict=False)
 

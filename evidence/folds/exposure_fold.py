@@ -5,7 +5,8 @@ Rules of this file:
 2. An order is valued at its own price, a position at the last price that the record shows; a
    symbol's exposure is its worse side, the portfolio's gross exposure the sum of the symbols'.
 3. Of an OCO one leg trades at most: its legs count as the worst one of them, and what one has
-   traded the others can trade no more.
+   traded the others can trade no more. What is pending behind an order of the other side counts
+   given that this one stands in the position (`Ahead`).
 4. Two users: the journal's replay (`caps.py`) and the venue's books (`crosscheck.py`). Neither
    knows the daemon's code; the caps are the plain mapping of the session's start line.
 """
@@ -33,8 +34,31 @@ class Working:
     price: Decimal
     oco: str = ""
     """The list whose legs exclude each other; empty: it stands alone."""
+    first: str = ""
+    """The order that must be filled wholly before it works; empty: it waits for none."""
     counted: Decimal = ZERO
     """How much of it the sums hold."""
+
+
+@dataclass(slots=True)
+class Ahead:
+    """An order that others are pending behind, until it and they have ended."""
+
+    is_buy: bool
+    leaves: Decimal
+    """What of it is not told as traded."""
+    is_void: bool = False
+    """It has ended with a rest: nothing behind it ever works."""
+    has_begun: bool = False
+    """An order behind it has traded: it was filled, whatever is told of it."""
+
+    def adds(self, order: Working) -> Decimal:
+        """How much a pending order adds to its side."""
+        if self.is_void:
+            return ZERO
+        if self.has_begun or self.is_buy is order.is_buy:
+            return order.leaves
+        return max(order.leaves - self.leaves, ZERO)
 
 
 @dataclass(slots=True)
@@ -47,19 +71,22 @@ class SymbolExposure:
     buy_value: Decimal = ZERO
     sell_qty: Decimal = ZERO
     sell_value: Decimal = ZERO
+    arriving: Decimal = ZERO
+    """Bought (negative: sold), as an order that waited for it has proven, and not told yet."""
     open_orders: int = 0
     fees_since_sell: Decimal = ZERO
-    """Fees that sells paid in base since the last sell was placed: known only with their fills."""
+    """Fees in base of sells, and of buys that sells wait for, since the last sell was placed: they
+    are known only with the fills."""
 
     @property
     def long_qty(self) -> Decimal:
         """Position if every open buy fills and no sell does."""
-        return self.position + self.buy_qty
+        return self.position + self.buy_qty + min(self.arriving, ZERO)
 
     @property
     def short_qty(self) -> Decimal:
         """Short position (positive) if every open sell fills and no buy does."""
-        return self.sell_qty - self.position
+        return self.sell_qty - self.position - max(self.arriving, ZERO)
 
     @property
     def worst_qty(self) -> Decimal:
@@ -79,6 +106,7 @@ class ExposureBook:
 
     symbols: dict[str, SymbolExposure] = field(default_factory=dict)
     working: dict[str, Working] = field(default_factory=dict)
+    ahead: dict[str, Ahead] = field(default_factory=dict)
     placed_hour: deque[int] = field(default_factory=deque)
     placed_day: deque[int] = field(default_factory=deque)
 
@@ -100,6 +128,9 @@ class ExposureBook:
         book.open_orders += 1
         if not order.is_buy:
             book.fees_since_sell = ZERO
+        first = self.working.get(order.first)
+        if first is not None and order.first not in self.ahead:
+            self.ahead[order.first] = Ahead(first.is_buy, first.leaves)
         self._recount(order)
         self._count(self.placed_hour, ts_ns, HOUR_NS)
         self._count(self.placed_day, ts_ns, DAY_NS)
@@ -114,6 +145,23 @@ class ExposureBook:
             for one in self._together(order):
                 one.leaves -= min(qty, one.leaves)
             self._recount(order)
+            self._begin(order)
+        ahead = self.ahead.get(key)
+        if ahead is not None:
+            told = min(ahead.leaves, qty)
+            ahead.leaves -= told
+            if ahead.has_begun:
+                book.arriving -= told if ahead.is_buy else -told
+            self._recount_behind(key)
+            self._forget(key)
+
+    def _begin(self, order: Working) -> None:
+        """An order has traded: the one before it has come in."""
+        ahead = self.ahead.get(order.first)
+        if ahead is not None and not (ahead.has_begun or ahead.is_void):
+            ahead.has_begun = True
+            self.book(order.symbol).arriving += ahead.leaves if ahead.is_buy else -ahead.leaves
+            self._recount_behind(order.first)
 
     def amend(self, key: str, leaves: Decimal) -> None:
         """Set how much of an order can still fill, after an amend."""
@@ -121,23 +169,48 @@ class ExposureBook:
         if order is not None and leaves < order.leaves:
             order.leaves = leaves
             self._recount(order)
+            if key in self.ahead:
+                self.ahead[key].leaves = min(self.ahead[key].leaves, leaves)
+                self._recount_behind(key)
 
-    def fee_in_base(self, symbol: str, fee: Decimal, *, is_buy: bool) -> None:
+    def fee_in_base(self, key: str, symbol: str, fee: Decimal, *, is_buy: bool) -> None:
         """Subtract a fee that was taken in base from the position."""
         book = self.book(symbol)
         book.position -= fee
-        if not is_buy:
+        if not is_buy or key in self.ahead:
             book.fees_since_sell += fee
 
-    def end(self, key: str) -> None:
-        """Remove an order that cannot fill any more."""
+    def end(self, key: str, *, is_filled: bool) -> None:
+        """Remove an order that cannot fill any more (`is_filled`: it was, wholly)."""
         order = self.working.pop(key, None)
-        if order is not None:
-            book = self.book(order.symbol)
-            book.open_orders -= 1
-            self._shift(book, order, ZERO)
-            if order.oco:
-                self._recount(order)
+        if order is None:
+            return
+        book = self.book(order.symbol)
+        book.open_orders -= 1
+        self._shift(book, order, ZERO)
+        if order.oco:
+            self._recount(order)
+        ahead = self.ahead.get(key)
+        if ahead is not None and not is_filled and not ahead.has_begun:
+            ahead.is_void = True
+            self._recount_behind(key)
+        for first in (key, order.first):
+            self._forget(first)
+
+    def _forget(self, first: str) -> None:
+        """Forget an order that nothing waits for any more, and of which no trade is owed."""
+        ahead = self.ahead.get(first)
+        if ahead is None or first in self.working or self._behind(first):
+            return
+        if ahead.is_void or not ahead.leaves:
+            del self.ahead[first]
+
+    def _behind(self, first: str) -> list[Working]:
+        return [one for one in self.working.values() if first and one.first == first]
+
+    def _recount_behind(self, first: str) -> None:
+        for one in self._behind(first):
+            self._recount(one)
 
     def _together(self, order: Working) -> list[Working]:
         """The open orders that exclude each other, this one among them while it is open."""
@@ -150,7 +223,9 @@ class ExposureBook:
         together = self._together(order)
         worst = max(together, key=lambda one: (one.leaves, one.price), default=None)
         for one in together:
-            self._shift(self.book(one.symbol), one, one.leaves if one is worst else ZERO)
+            ahead = self.ahead.get(one.first)
+            adds = one.leaves if ahead is None else ahead.adds(one)
+            self._shift(self.book(one.symbol), one, adds if one is worst else ZERO)
 
     @staticmethod
     def _count(window: deque[int], ts_ns: int, length_ns: int) -> None:

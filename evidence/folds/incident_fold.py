@@ -47,6 +47,7 @@ class IncidentSummary:
     opened_ns: int
     session_id: str
     resolved_by: str = ""
+    resolved_seq: int = 0
     has_note: bool = False
     bot: str = ""
     """The bot whose order or key it is about; empty: no single bot's."""
@@ -93,6 +94,8 @@ class IncidentsFold:
         self.error_count = 0
         self.anomaly_count = 0
         self.explained: dict[int, str] = {}
+        self.explained_at: dict[int, int] = {}
+        """Error or anomaly -> the line that explains it."""
         self.commands: list[dict[str, Any]] = []
         self.refused = 0
         self.kills: list[dict[str, Any]] = []
@@ -176,9 +179,9 @@ class IncidentsFold:
             what = f"incident {record.incident_id} is resolved, but was never opened"
             self.problems.note("resolved_without_open", f"seq {record.seq}", what)
             return
-        incident.resolved_by = record.by or "?"
+        incident.resolved_by, incident.resolved_seq = record.by or "?", record.seq
         incident.has_note = bool(record.root_cause and record.remediation)
-        self.explained[incident.opened_seq] = record.root_cause
+        self._explain(incident.opened_seq, record.root_cause, record.seq)
 
     def _session_stop(self, record: SessionStopLine) -> None:
         """Check that a session end by an incident names one (`incident: <id> <trigger>`)."""
@@ -193,7 +196,10 @@ class IncidentsFold:
 
     def _explanation(self, record: ExplanationLine) -> None:
         self._must_be_known(record, record.incident_id)
-        self.explained[record.about_seq] = record.why
+        self._explain(record.about_seq, record.why, record.seq)
+
+    def _explain(self, about_seq: int, why: str, seq: int) -> None:
+        self.explained[about_seq], self.explained_at[about_seq] = why, seq
 
     def _command(self, record: CommandLine) -> None:
         self.counts["commands"] = self.counts.get("commands", 0) + 1

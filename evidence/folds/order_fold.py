@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from evidence.folds.exposure_fold import oco_of
+from evidence.folds.exposure_fold import first_before, oco_of
 from evidence.folds.histogram import Histogram, Series
 from evidence.folds.journal_fold import Handler
 from evidence.read.decision_inputs import flat
@@ -69,6 +69,10 @@ class Trail:
     """The market price that its decision states; zero where it states none."""
     is_oco: bool = False
     """Whether it was approved as a leg of an OCO."""
+    first: str = ""
+    """The order that must be filled before it works; empty: it waits for none."""
+    is_paid: bool = False
+    """Whether another order pays for it: the venue says its quantity when that one is filled."""
     order_id: str = ""
     state: str = "APPROVED"
     sent_ns: int = 0
@@ -184,7 +188,9 @@ class OrdersFold:
             order_type=record.order_type, qty=qty, price=price, session_id=record.session_id,
             run_id=record.run_id, approved_seq=record.seq, approved_ns=record.ts_ns,
             reference_price=reference_price_of(record.decision),
-            is_oco=bool(oco_of(record.order_list)),
+            is_oco=bool(oco_of(record.order_list)), first=first_before(record.order_list),
+            is_paid=isinstance(record.order_list, Mapping)
+            and record.order_list.get("is_paid") is True,
         )  # fmt: skip
 
     def _check_counter(self, record: OrderApprovedLine) -> None:

@@ -55,6 +55,7 @@ class SessionSummary:
     binding: dict[str, str]
     by: str = ""
     stopped_ns: int = 0
+    stopped_seq: int = 0
     last_ns: int = 0
     end: str = ""
     stop_reason: str = ""
@@ -115,7 +116,10 @@ class Run:
     environment: str
     mode: str
     started_ns: int
+    bot_version: str = ""
+    """Of the bot whose trials its box names; empty: it names none."""
     stopped: bool = False
+    stopped_seq: int = 0
     exit_code: int | None = None
     recovered: bool = False
     compared_ns: int = 0
@@ -181,7 +185,7 @@ class SessionsFold:
             self.problems.note("other_instance", f"seq {record.seq}", what)
         self.runs.append(
             Run(record.run_id, record.run_number, record.instance, record.environment,
-                record.mode, record.ts_ns)
+                record.mode, record.ts_ns, record.bot_version)
         )  # fmt: skip
         build = Build(record.version, record.commit, record.code)
         for known, run_id in self.builds.items():
@@ -195,7 +199,11 @@ class SessionsFold:
             self.remarks.note("crash", f"seq {record.seq}", what)
         if self.runs:
             self.runs[-1].stopped = True
+            self.runs[-1].stopped_seq = record.seq
             self.runs[-1].exit_code = record.exit_code
+        if record.exit_code:
+            what = f"run {record.run_id} ended with exit code {record.exit_code}: {record.reason}"
+            self.remarks.note("exit_code", f"seq {record.seq}", what)
 
     def _recovery(self, record: RecoveryLine) -> None:
         if self.runs:
@@ -238,7 +246,7 @@ class SessionsFold:
             self.problems.note("stop_without_start", f"seq {record.seq}", what)
             return
         self._touch(record)
-        self.last_stop_seq = record.seq
+        self.last_stop_seq = session.stopped_seq = record.seq
         session.stop_reason = record.reason
         if session.end != "crashed":
             self._silence(session, record.ts_ns)

@@ -181,7 +181,7 @@ class AnchorScan:
     def _state(self, record: OrderStateLine) -> None:
         if record.new == PENDING_REPLACE:
             self._requested("r", record.client_order_id)
-        if record.order_id is None:
+        if not record.order_id:
             return
         number = (record.symbol, str(record.order_id))
         if number in self._numbers:

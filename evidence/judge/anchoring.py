@@ -5,6 +5,7 @@ Rules of this file:
    owner, who can write both. Outside is what the verifier got from somebody else.
 2. Every head of every source is compared: two sources that name one line differently both count.
 3. The simulated venue's anchors are outside for simulated sessions alone.
+4. A line is covered when an outside anchor names it or one after it (`uncovered.py`).
 """
 
 import json
@@ -84,10 +85,32 @@ class Anchoring:
     by that one's time where it states one. What was written long before it was anchored shows."""
     longest_at: int = 0
     """That line."""
+    reached: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
+    """Kind and name of a source -> the last line that it confirms, and that line's time."""
 
     def outside(self, modes: set[str]) -> list[AnchorSource]:
         """The sources that count for a journal with lines of these modes."""
         return [one for one in self.sources if one.counts_for(modes)]
+
+    def covered(
+        self, modes: set[str], kinds: frozenset[str] | None = None
+    ) -> tuple[int, int] | None:
+        """The last line that an outside anchor (of these kinds) confirms, and its time.
+
+        Returns:
+            None: there is none that counts for a journal with lines of these modes.
+        """
+        found = [
+            self.reached.get((one.kind, one.name), (0, 0))
+            for one in self.outside(modes)
+            if kinds is None or one.kind in kinds
+        ]
+        return max(found, default=None)
+
+    def reach(self, source: AnchorSource, seq: int, ts_ns: int) -> None:
+        """Note a line that a source confirms."""
+        key = (source.kind, source.name)
+        self.reached[key] = max(self.reached.get(key, (0, 0)), (seq, ts_ns))
 
     def add_venue(self, venue: VenueAnchors) -> None:
         """Add the venue's list of our orders, where the verifier fetched it or the venue is ours.
@@ -97,12 +120,12 @@ class Anchoring:
         if venue.anchors and (venue.is_outside or venue.is_simulated):
             is_alone = all(one.kind == BESIDE for one in self.sources)
             name = "the simulated venue's orders" if venue.is_simulated else "the venue's orders"
-            self.sources.append(
-                AnchorSource(
-                    VENUE, name, is_simulated=venue.is_simulated, count=venue.anchors,
-                    covered_seq=venue.covered_seq,
-                )
+            source = AnchorSource(
+                VENUE, name, is_simulated=venue.is_simulated, count=venue.anchors,
+                covered_seq=venue.covered_seq,
             )  # fmt: skip
+            self.sources.append(source)
+            self.reach(source, venue.covered_seq, venue.tail.first_ns if venue.tail else 0)
             if is_alone and venue.longest is not None:
                 longest = venue.longest
                 self.stretch(longest.first_seq, longest.first_ns, longest.last_ns)
@@ -155,13 +178,14 @@ def check_anchors(
     if archived is not None and archived.may_begin(chain.first_seq, chain.first_prev):
         heads = archived.heads()
         for seq in wanted.below(chain.first_seq):
-            wanted.compare(seq, heads.get(seq), "the archive's manifest names another line than")
+            what = "the archive's manifest names another line than"
+            wanted.compare(seq, heads.get(seq), 0, what)
     last = chain.last_seq
     for seq in wanted.above(last):
         wanted.absent(seq, f"anchored, but the journal ends at seq {last}")
     if wanted.inner(last):
         _check_inner(files, wanted)
-    elif (at_ns := wanted.compare(last, chain.last_hash)) is not None:
+    elif (at_ns := wanted.compare(last, chain.last_hash, chain.last_ns)) is not None:
         found.stretch(chain.first_seq, chain.first_ns, max(chain.last_ns, at_ns))
     return found
 
@@ -203,8 +227,10 @@ class _Wanted:
     def rest(self) -> Iterator[int]:
         yield from list(self._heads)
 
-    def compare(self, seq: int, digest: str | None, what: str = "this line is not") -> int | None:
-        """Hold a line against every head of it.
+    def compare(
+        self, seq: int, digest: str | None, ts_ns: int, what: str = "this line is not"
+    ) -> int | None:
+        """Hold a line, written at `ts_ns`, against every head of it.
 
         Returns:
             When the first outside one was made, 0 where it does not say; None: none confirms it.
@@ -217,6 +243,7 @@ class _Wanted:
                 self.found.faults.note("anchor_differs", f"seq {seq}", f"{what} {end}")
             elif digest is not None and head.source.counts_for(self._modes):
                 confirmed.append(head.ts_ns)
+                self.found.reach(head.source, seq, ts_ns)
         return min(confirmed, default=None)
 
     def absent(self, seq: int, what: str) -> None:
@@ -230,13 +257,13 @@ def _check_inner(files: Sequence[SourceFile], wanted: _Wanted) -> None:
     reader = JournalReader(files)
     first_seq = first_ns = before_ns = 0
     for record in reader.records():
-        if (at_ns := wanted.compare(record.seq - 1, record.prev)) is not None:
+        if (at_ns := wanted.compare(record.seq - 1, record.prev, before_ns)) is not None:
             wanted.found.stretch(first_seq, first_ns, max(before_ns, at_ns))
             first_seq = 0
         if not first_seq:
             first_seq, first_ns = record.seq, record.ts_ns
         before_ns = record.ts_ns
-    at_ns = wanted.compare(reader.chain.last_seq, reader.chain.last_hash)
+    at_ns = wanted.compare(reader.chain.last_seq, reader.chain.last_hash, before_ns)
     if at_ns is not None:
         wanted.found.stretch(first_seq, first_ns, max(before_ns, at_ns))
     for seq in wanted.rest():

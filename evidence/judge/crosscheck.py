@@ -173,7 +173,8 @@ def _order_differences(
     except AmountTextError as error:
         seen.unreadable_rows.add(f"order {trail.client_order_id}: {error}")
         return
-    if qty != trail.qty:
+    # What an entry pays for has no quantity there before the entry is filled.
+    if qty != trail.qty and (qty or not trail.is_paid):
         yield f"quantity {text_of(trail.qty)} here, {text_of(qty)} there"
     if trail.price and price and price != trail.price:
         yield f"price {text_of(trail.price)} here, {text_of(price)} there"
@@ -248,7 +249,8 @@ def _replay_caps(
         try:
             reference_price = trail.reference_price if trail else ZERO
             is_oco = trail is not None and trail.is_oco
-            uses = replay.step(row, reference_price, is_oco=is_oco)
+            first = trail.first if trail else ""
+            uses = replay.step(row, reference_price, is_oco=is_oco, first=first)
         except (AmountTextError, TypeError, ValueError) as error:
             seen.unreadable_rows.add(f"event {row.get('kind')} {cid}: {error}")
             continue

@@ -29,6 +29,7 @@ from evidence.judge.replayed_books import (
 from evidence.judge.risk_contexts import RiskContexts
 from evidence.read.decision_inputs import UndecidableError, wish_of
 from evidence.read.exact_amounts import (
+    ZERO,
     AmountTextError,
     amount,
     amount_or_zero,
@@ -107,7 +108,7 @@ class DecisionsFold:
             px = amount_or_zero(record.price) or amount_or_zero(record.decision.get("px"))
             hold = ReplayedHold(
                 record.instrument_id, record.side == "BUY", amount(record.qty), px,
-                oco=oco_of(record.order_list),
+                oco=oco_of(record.order_list), first=first_before(record.order_list),
             )  # fmt: skip
         except AmountTextError as error:
             self._disagree("bad_amount", record, f"{cid}: {error}")
@@ -226,7 +227,17 @@ class DecisionsFold:
             "symbol_minute": within(book.minute_ns, WINDOWS_NS[1], now_ns),
         }
         pairs = {key: (inputs[key], value) for key, value in mine.items()}
+        covered = inputs.get("covered", ("0", "0"))
+        sides = [book.covered(is_buy=is_buy, without=oco) for is_buy in (True, False)]
+        ahead = book.holds.get(first)
+        if ahead is not None:  # where the list was denied, its first order has no line: bot_fold.py
+            is_against = ahead.is_buy is not (inputs["side"] == "BUY")
+            pairs["cover"] = (inputs.get("cover", "0"), ahead.leaves if is_against else ZERO)
+        elif not first:
+            pairs["cover"] = (inputs.get("cover", "0"), ZERO)
         return pairs | {
+            "covered buys": (covered[0], sides[0]),
+            "covered sells": (covered[1], sides[1]),
             "orders_open of the symbol": (inputs["orders_open"][0], len(book.holds)),
             "orders_open in total": (inputs["orders_open"][2], len(self.replay.holds)),
             "highest own buy": (inputs["own_px"][0], max(buys, default=None)),
@@ -239,7 +250,8 @@ class DecisionsFold:
             if name == instrument_id or not (book.position or book.holds):
                 continue
             row = others.get(name)
-            mine = [book.position, book.open_qty(is_buy=True), book.open_qty(is_buy=False)]
+            mine = [book.position]
+            mine += [book.open_qty(is_buy=s) - book.covered(is_buy=s) for s in (True, False)]
             if row is None:
                 wrong.append(f"{name} has a position or open orders and is left out")
             elif [amount(cell) for cell in row[:3]] != mine:

@@ -200,10 +200,8 @@ class Redecision(FilterRules):
 
     def _room(self) -> Decimal:
         """The quantity by which this side may still reduce the position."""
-        position = self.amount_at("position")
-        if self.is_buy:
-            return -position - self.amount_at("buys_open")
-        return position - self.amount_at("sells_open")
+        long_worst, short_worst = _worst(self)
+        return _cover(self) - (long_worst if self.is_buy else short_worst)
 
     def _reducing(self) -> str:
         """Rule 22."""
@@ -244,14 +242,10 @@ class Redecision(FilterRules):
             return "price_collar"
         return ""
 
-    def _worst(self) -> tuple[Decimal, Decimal]:
-        position = self.amount_at("position")
-        return position + self.amount_at("buys_open"), self.amount_at("sells_open") - position
-
     def _position_caps(self) -> str:
         """Rules 35-38."""
-        long_worst, short_worst = self._worst()
-        side = (long_worst if self.is_buy else short_worst) + self.qty
+        long_worst, short_worst = _worst(self)
+        side = (long_worst if self.is_buy else short_worst) + _added(self)
         name = "long" if self.is_buy else "short"
         if side > 0 and side > self.cap(f"position_{name}_base_max"):
             return f"position_{name}"
@@ -275,12 +269,12 @@ class Redecision(FilterRules):
         oldest_ns = self.now_ns - self.portfolio_cap("valuation_age_ms_max") * NS_PER_MS
         if rate[2] and rate[2] < oldest_ns:
             return "valuation_stale"
-        long_worst, short_worst = self._worst()
+        long_worst, short_worst = _worst(self)
         before = max(long_worst, short_worst, ZERO)
         if self.is_buy:
-            long_worst += self.qty
+            long_worst += _added(self)
         else:
-            short_worst += self.qty
+            short_worst += _added(self)
         worst = max(long_worst, short_worst, ZERO)
         gross = worst * self.value_px * rate_high
         side = long_worst if self.is_buy else short_worst
@@ -307,7 +301,8 @@ class Redecision(FilterRules):
         account = account_of(self.table("filters"))
         if account is None:
             raise UndecidableError(f"no rules are known for kind {self.table('filters')['kind']!r}")
-        need = account.cost(self.qty, self.px, is_buy=self.is_buy)
+        qty = self.qty if self.is_buy else _added(self)  # a pending buy is paid for whole
+        need = account.cost(qty, self.px, is_buy=self.is_buy)
         need += number_of(floors.get(asset, 0), "balance_free_min")
         need += number_of(inflight, "balance") + number_of(unsettled, "balance")
         return "balance_insufficient" if need > number_of(free, "balance") else ""
@@ -394,6 +389,25 @@ class Redecision(FilterRules):
             return ""
         is_over = len(self.table("others")) + 1 > limit_of(limit)
         return "symbols_traded" if is_over else ""
+
+
+def _worst(again: Redecision) -> tuple[Decimal, Decimal]:
+    """Long and short position in the worst case; what is covered adds nothing to its side."""
+    position = again.amount_at("position")
+    covered = again.row("covered", 2) if "covered" in again.inputs else (0, 0)
+    buys = again.amount_at("buys_open") - number_of(covered[0], "covered")
+    sells = again.amount_at("sells_open") - number_of(covered[1], "covered")
+    return position + buys, sells - position
+
+
+def _cover(again: Redecision) -> Decimal:
+    """What the first order of its list brings before a pending order works."""
+    return number_of(again.inputs.get("cover", 0), "cover")
+
+
+def _added(again: Redecision) -> Decimal:
+    """What the order adds to its side."""
+    return max(again.qty - _cover(again), ZERO)
 
 
 def _far_price(again: Redecision, bid: Decimal, ask: Decimal) -> Decimal:

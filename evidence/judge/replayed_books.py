@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from evidence.folds.exposure_fold import oco_of
+from evidence.folds.exposure_fold import first_before, oco_of
 from evidence.folds.journal_fold import Recent
 from evidence.folds.order_fold import ABSENT_OUTCOMES, TERMINAL
 from evidence.read.exact_amounts import NS_PER_S, ZERO, AmountTextError, amount, amount_or_zero
@@ -36,6 +36,12 @@ class ReplayedHold:
     is_unknown: bool = False
     oco: str = ""
     """The list whose legs exclude each other; empty: it stands alone."""
+    first: str = ""
+    """The order that must be filled wholly before it works; empty: it waits for none."""
+    is_void: bool = False
+    """That order has ended with a rest: it never works."""
+    has_traded_behind: bool = False
+    """An order that is pending behind it has traded: it was filled, whatever was told of it."""
 
 
 @dataclass(slots=True)
@@ -62,6 +68,39 @@ class InstrumentBook:
             elif hold.oco != without:
                 most[hold.oco] = max(most.get(hold.oco, ZERO), hold.leaves)
         return alone + sum(most.values(), ZERO)
+
+    def covered(self, *, is_buy: bool, without: str = "") -> Decimal:
+        """Of `open_qty`, what adds nothing to its side.
+
+        What is pending trades only when the first order of its list, of the other side, has come
+        into the position; and where it has traded, the first has come in before, told or not.
+        """
+        covered, groups = ZERO, dict[str, Decimal]()
+        for hold in self.holds.values():
+            if not hold.first or hold.is_buy is not is_buy or (hold.oco and hold.oco == without):
+                continue
+            first = self.holds.get(hold.first)
+            if hold.is_void:
+                part = hold.leaves
+            elif first is None or first.is_buy is is_buy or first.has_traded_behind:
+                part = ZERO
+            else:
+                part = min(hold.leaves, first.leaves)
+            if hold.oco:
+                groups[hold.oco] = max(groups.get(hold.oco, ZERO), part)
+            else:
+                covered += part
+        for hold in self.holds.values():
+            if hold.has_traded_behind and hold.is_buy is not is_buy:
+                covered += hold.leaves
+        return covered + sum(groups.values(), ZERO)
+
+    def never_fills(self, cid: str) -> None:
+        """An order has ended with a rest: what is pending behind it never works."""
+        ended = self.holds.get(cid)
+        for hold in self.holds.values():
+            if hold.first == cid and (ended is None or not ended.has_traded_behind):
+                hold.is_void = True
 
     def prices(self, *, is_buy: bool, without: str = "") -> list[Decimal]:
         """Prices of the open orders of one side but for `without`, which must end before."""
@@ -114,7 +153,10 @@ class ReplayedBooks:
         """An order can fill no more."""
         hold = self.holds.pop(cid, None)
         if hold is not None:
-            self.book(hold.instrument_id).holds.pop(cid, None)
+            book = self.book(hold.instrument_id)
+            if hold.leaves:
+                book.never_fills(cid)
+            book.holds.pop(cid, None)
 
     def state(self, record: OrderStateLine) -> None:
         """An order ended, or may still owe a trade; or it is in doubt."""
@@ -130,6 +172,8 @@ class ReplayedBooks:
             return
         if claimed > booked:
             hold.leaves = min(hold.leaves, claimed - booked)
+            if record.new != "FILLED":
+                self.book(hold.instrument_id).never_fills(record.client_order_id)
         else:
             self.drop(record.client_order_id)
 
@@ -165,6 +209,7 @@ class ReplayedBooks:
             hold = ReplayedHold(record.instrument_id, order.get("side") == "BUY", leaves, px)
             hold.is_unknown = order.get("status") == "UNKNOWN"
             hold.oco = oco_of(order.get("order_list"))
+            hold.first = first_before(order.get("order_list"))
             self.holds[record.client_order_id] = hold
             self.book(record.instrument_id).holds[record.client_order_id] = hold
 
@@ -188,6 +233,8 @@ class ReplayedBooks:
             for one in book.holds.values():
                 if one is hold or (hold.oco and one.oco == hold.oco):
                     one.leaves -= min(one.leaves, qty)
+            if hold.first in book.holds:
+                book.holds[hold.first].has_traded_behind = True
             if hold.leaves == 0:
                 self.drop(record.client_order_id)
 

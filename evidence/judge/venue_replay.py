@@ -44,8 +44,12 @@ class VenueReplay:
         ]
         return {(use.cap, use.symbol): use.used for use in uses}
 
-    def step(self, row: Mapping[str, Any], reference_price: Decimal, *, is_oco: bool) -> list[Use]:
-        """Apply one event of an order (`is_oco`: one of an OCO); returns the use after it.
+    def step(
+        self, row: Mapping[str, Any], reference_price: Decimal, *, is_oco: bool, first: str
+    ) -> list[Use]:
+        """Apply one event of an order; returns the use after it.
+
+        `is_oco`: it is one of an OCO. `first`: the order that must be filled before it works.
 
         Raises:
             AmountError: the event's amounts are no amounts.
@@ -59,7 +63,9 @@ class VenueReplay:
             list_id = row.get("order_list_id")
             oco = f"{symbol} {list_id}" if is_oco and list_id not in (None, -1, "-1") else ""
             worst_qty = book.book(symbol).worst_qty
-            book.place(cid, Working(symbol, is_buy, qty, price, oco), int(row.get("ts_ns") or 0))
+            book.place(
+                cid, Working(symbol, is_buy, qty, price, oco, first), int(row.get("ts_ns") or 0)
+            )
             book.book(symbol).mark = reference_price or book.book(symbol).mark
             self.has_grown = book.book(symbol).worst_qty > worst_qty
             return [
@@ -76,13 +82,13 @@ class VenueReplay:
             self._take_base_fee(cid, symbol, is_buy=is_buy)
             order = book.working.get(cid)
             if order is not None and order.leaves == 0:
-                book.end(cid)
+                book.end(cid, is_filled=True)
             return quantity_uses(book, self.caps, symbol)
         if kind == "amended":
             book.amend(cid, amount_or_zero(row.get("leaves")))
             return []
         if kind in {"canceled", "expired", "done", "rejected"}:
-            book.end(cid)
+            book.end(cid, is_filled=False)
         return []
 
     def _take_base_fee(self, cid: str, symbol: str, *, is_buy: bool) -> None:
@@ -90,4 +96,4 @@ class VenueReplay:
         fills = self._fees.get(cid)
         fill = fills.popleft() if fills else {}
         if fill.get("fee_asset") and fill["fee_asset"] == self.assets.get(symbol, ("", ""))[0]:
-            self.book.fee_in_base(symbol, amount_or_zero(fill.get("fee")), is_buy=is_buy)
+            self.book.fee_in_base(cid, symbol, amount_or_zero(fill.get("fee")), is_buy=is_buy)

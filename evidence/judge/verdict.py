@@ -31,6 +31,7 @@ from evidence.folds.trigger_fold import TriggersFold
 from evidence.judge.anchoring import SIMULATED_MODE, Anchoring
 from evidence.judge.decision_recheck import DecisionsFold
 from evidence.judge.ledger_comparison import LedgerComparison
+from evidence.judge.uncovered import UNANCHORED, listed, uncovered_of
 from evidence.judge.venue_anchors import VenueAnchors
 from evidence.read.archive_manifest import Manifest
 from evidence.read.build_digest import committed, contradiction, installed
@@ -43,7 +44,7 @@ BOTH_WAYS = (
     TriggersFold, BotsFold,
 )  # fmt: skip
 """Folds that hold lines against others: whatever they find makes the record incomplete."""
-OK, FAIL, UNKNOWN, UNANCHORED = "OK", "FAIL", "UNKNOWN", "UNANCHORED"
+OK, FAIL, UNKNOWN = "OK", "FAIL", "UNKNOWN"
 HISTORY_WORDS = "venue history"
 NO_GO, INSUFFICIENT = "NO_GO", "INSUFFICIENT"
 _WORST_FIRST = (NO_GO, INSUFFICIENT, UNANCHORED)
@@ -196,6 +197,7 @@ def _intact(account: JournalFold, anchoring: Anchoring) -> Finding:
     faults = anchoring.faults
     found.failed += _told(faults, faults.of(faults.counts))
     _anchored(found, account, anchoring)
+    _uncovered(found, account, anchoring)
     return found
 
 
@@ -223,6 +225,21 @@ def _anchored(found: Finding, account: JournalFold, anchoring: Anchoring) -> Non
         lacks = f"outside anchors end at seq {reached}, its last session at seq "
         lacks += str(sessions.last_stop_seq)
     (found.remarks if modes <= {SIMULATED_MODE} else found.unanchored).append(lacks)
+
+
+def _uncovered(found: Finding, account: JournalFold, anchoring: Anchoring) -> None:
+    """What stands after the last outside anchor: named, and never counted for the box."""
+    tail = uncovered_of(account, anchoring)
+    if tail is None:
+        return
+    found.remarks.append(tail.words)
+    if tail.ends:
+        found.remarks.append(f"not covered by an outside anchor, {UNANCHORED}: {listed(tail.ends)}")
+    if tail.claims:
+        found.unanchored.append(
+            f"not covered by an outside anchor: {listed(tail.claims)}; a later session's first "
+            "order or a sink covers them (docs/ANCHORS.md)"
+        )
 
 
 def _complete(account: JournalFold, archived: Manifest | None) -> Finding:

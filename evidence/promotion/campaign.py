@@ -6,6 +6,8 @@ Rules of this file:
 2. An error or anomaly belongs to the session that was on, or that was on last: what happens after
    a session's stop line does not vanish between sessions.
 3. What cannot be attributed is kept as `beyond`: it counts against the whole journal.
+4. What no proven outside anchor covers counts against the box and never for it: a session that ends
+   there does not qualify, a drill or kill there was not passed, an explanation there was not given.
 """
 
 from bisect import bisect_right
@@ -19,6 +21,7 @@ from evidence.folds.drill_fold import FAILED, PASSED
 from evidence.folds.incident_fold import IncidentsFold
 from evidence.folds.session_fold import SessionsFold, SessionSummary
 from evidence.judge.anchoring import PROVEN
+from evidence.judge.uncovered import uncovered_of
 from evidence.report.report import JournalReport, Report
 
 NS_PER_MINUTE = 60_000_000_000
@@ -52,6 +55,10 @@ class CampaignSession:
     end: str
     binding: dict[str, str]
     fingerprint: str
+    bot_version: str = ""
+    """Of the bot whose trials its box names; empty: it names none."""
+    is_end_covered: bool = True
+    """Whether an outside anchor confirms the end of it."""
     errors: list[Happening] = field(default_factory=list)
     anomalies: list[Happening] = field(default_factory=list)
 
@@ -93,6 +100,10 @@ class CampaignJournal:
     """Who confirms its chain up to its last session's end, by signature or the verifier's fetch."""
     unanchored_minutes: int = 0
     """The longest that a line of it stood before one of them knew of it."""
+    uncovered: list[str] = field(default_factory=list)
+    """What would count for the box, and no such anchor covers."""
+    uncovered_minutes: int = 0
+    """From the last covered line to the journal's end."""
     bots: dict[str, Counter[str]] = field(default_factory=dict)
     """Requests, signed ones, orders, orders with a fill, fills and denials of each bot."""
 
@@ -119,14 +130,25 @@ def _journal(one: JournalReport, name: str) -> CampaignJournal:
         and isinstance(caps, CapsFold)
     ):
         raise TypeError("the report was not made with the standard folds")
+    anchored = one.anchoring.covered(set(one.account.tally.by_mode), PROVEN)
+    tail = uncovered_of(one.account, one.anchoring, PROVEN)
+    covered_seq = one.account.chain.last_seq if anchored is None else anchored[0]
+    bots = {run.run_id: run.bot_version for run in sessions.runs}
     journal = CampaignJournal(
         name=name,
         verdict=one.verdicts.overall,
         reasons=one.verdicts.reasons,
         modes=sorted(one.account.tally.by_mode),
-        sessions=[_session(name, session) for session in sessions.sessions],
-        unresolved=[f"{i.incident_id} ({i.trigger})" for i in incidents.unresolved],
-        drills=_drills(incidents),
+        sessions=[
+            _session(name, session, covered_seq, bots.get(session.run_id, ""))
+            for session in sessions.sessions
+        ],
+        unresolved=[
+            f"{i.incident_id} ({i.trigger})"
+            for i in incidents.incidents.values()
+            if not i.resolved_by or i.resolved_seq > covered_seq
+        ],
+        drills=_drills(incidents, covered_seq),
         has_simulator_books=one.comparison is not None and one.comparison.is_simulated,
         anchored_by=[
             source.name
@@ -134,16 +156,25 @@ def _journal(one: JournalReport, name: str) -> CampaignJournal:
             if source.kind in PROVEN and source.reaches(sessions)
         ],
         unanchored_minutes=one.anchoring.longest_ns // NS_PER_MINUTE,
+        uncovered=[f"{what} (seq {seq})" for seq, what in (*tail.claims, *tail.ends)]
+        if tail
+        else [],
+        uncovered_minutes=tail.duration_ns // NS_PER_MINUTE if tail else 0,
     )
-    bots = folds.get("bots")
-    if isinstance(bots, BotsFold):
-        journal.bots = {name: _bot(bot) for name, bot in bots.bots.items()}
+    traded = folds.get("bots")
+    if isinstance(traded, BotsFold):
+        journal.bots = {name: _bot(bot) for name, bot in traded.bots.items()}
     for (cap, _symbol), use in caps.use.items():
         known = journal.cap_percent_max.get(cap, 0)
         journal.cap_percent_max[cap] = max(known, use.percent_max)
     starts = [session.started_seq for session in sessions.sessions]
-    errors = _happenings(incidents.errors, incidents.explained)
-    anomalies = _happenings(incidents.anomalies, incidents.explained)
+    explained = {
+        seq: why
+        for seq, why in incidents.explained.items()
+        if incidents.explained_at[seq] <= covered_seq
+    }
+    errors = _happenings(incidents.errors, explained)
+    anomalies = _happenings(incidents.anomalies, explained)
     _attribute(journal, starts, errors, anomalies)
     counted = one.account.tally.errors + one.account.tally.anomalies
     both = len(errors) + len(anomalies)
@@ -162,13 +193,17 @@ def _bot(bot: Bot) -> Counter[str]:
     )
 
 
-def _drills(incidents: IncidentsFold) -> list[DrillRun]:
-    """Every drill, and every kill, which counts as a test of the kill switch."""
+def _drills(incidents: IncidentsFold, covered_seq: int) -> list[DrillRun]:
+    """Every drill, and every kill, which counts as a test of the kill switch.
+
+    Those after the covered lines only where they speak against the box.
+    """
     tried = [
         DrillRun(
             str(run["drill"]), int(run["ts_ns"]), run["decided"] == PASSED, str(run["decided"])
         )
         for run in incidents.drills
+        if run["seq"] <= covered_seq or run["decided"] != PASSED
     ]
     ends = {"verified_empty": True, "not_verified": False}
     return tried + [
@@ -179,11 +214,13 @@ def _drills(incidents: IncidentsFold) -> list[DrillRun]:
             PASSED if ends[kill["step"]] else FAILED,
         )
         for kill in incidents.kills
-        if kill["step"] in ends
+        if kill["step"] in ends and (kill["seq"] <= covered_seq or not ends[kill["step"]])
     ]
 
 
-def _session(journal: str, session: SessionSummary) -> CampaignSession:
+def _session(
+    journal: str, session: SessionSummary, covered_seq: int, bot_version: str
+) -> CampaignSession:
     plain = session.plain()
     return CampaignSession(
         session_id=session.session_id,
@@ -196,6 +233,8 @@ def _session(journal: str, session: SessionSummary) -> CampaignSession:
         end=str(plain["end"]),
         binding=dict(session.binding),
         fingerprint=str(plain["fingerprint"]),
+        bot_version=bot_version,
+        is_end_covered=session.started_seq <= covered_seq and session.stopped_seq <= covered_seq,
     )
 
 

@@ -58,6 +58,9 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     last session's end. A file that somebody handed over is none."""
     unanchored_minutes_max: int = 60
     """The longest that a line may have stood before one of them knew of it."""
+    uncovered_minutes_max: int = 60
+    """So much at a journal's end may be covered by none of them. Nothing in it counts for the box;
+    more of it could hide too much."""
     trials_required: list[str] = msgspec.field(default_factory=list)
     """Courses of `seatrial trial` whose reports must lie green beside the gates."""
     trials_bound: dict[str, dict[str, str | int]] = msgspec.field(default_factory=dict)

@@ -40,10 +40,12 @@ from evidence.promotion.promotion_decision import (
 )
 from evidence.promotion.record import RECORD_NAME, make_record
 from evidence.read.artifact_times import utc_now
+from evidence.read.journal_sources import SourceError
 from evidence.read.signing import KeyFileError, load_private_key, load_public_key
-from evidence.read.venue_list import read_list
+from evidence.read.venue_list import Source, list_of, read_list
 from evidence.report.outside_anchors import timestamp_source, witness_source
 from evidence.report.report import build_report
+from evidence.report.venue_history import Key, fetch_list, read_key
 
 FILE = click.Path(path_type=Path)
 
@@ -61,6 +63,14 @@ FILE = click.Path(path_type=Path)
     "--witness-key", type=FILE, default=None, help="Public key of the witness of SESSIONS' exports."
 )
 @click.option("--tsa-root", type=FILE, default=None, help="Root certificate of their time stamps.")
+@click.option(
+    "--fetch-venue-history",
+    "fetch",
+    is_flag=True,
+    help="Ask the venue for its list of the orders now, with your own key: an outside anchor.",
+)
+@click.option("--credentials", type=FILE, default=None, help="TOML with a key that may read.")
+@click.option("--rest", default="", help="Base address; default: by the journals' environment.")
 @click.option("--key", type=FILE, default=None, help="Signs a READY decision (Ed25519).")
 @click.option("--json", "as_json", is_flag=True, help="Print the decision as one JSON object.")
 @click.option("--now", type=MomentType(), default=None, help="Fix the clock (ISO-8601).")
@@ -74,6 +84,9 @@ def promote_command(
     policy_key: Path | None,
     witness_key: Path | None,
     tsa_root: Path | None,
+    fetch: bool,
+    credentials: Path | None,
+    rest: str,
     key: Path | None,
     as_json: bool,
     now: datetime | None,
@@ -81,10 +94,12 @@ def promote_command(
     """Decide promotion over SESSIONS: state directories, each with its venue's books.
 
     A witness's export beside the journal (witness.jsonl) is checked with --witness-key, the box's
-    time stamps (anchor-receipts.jsonl) with --tsa-root.
+    time stamps (anchor-receipts.jsonl) with --tsa-root; the venue's list is fetched with
+    --fetch-venue-history.
     """
     moment = now or utc_now()
     try:
+        ask = _ask(credentials, rest) if fetch else None
         policy = load_policy(policy_path)
         signing_key = load_private_key(key) if key else None
         found = [find_inputs(path) for path in sessions]
@@ -92,7 +107,7 @@ def promote_command(
             [
                 journal
                 for path, inputs in zip(sessions, found, strict=True)
-                for journal in _journals(path, inputs, witness_key, tsa_root)
+                for journal in _journals(path, inputs, witness_key, tsa_root, ask)
             ],
             read_gates(
                 status_dir,
@@ -119,7 +134,7 @@ def promote_command(
             write_atomically(record, sealed.decode("utf-8"))
         else:
             _set_record_aside(out_dir)
-    except (PackError, PolicyError, KeyFileError) as error:
+    except (PackError, PolicyError, KeyFileError, SourceError) as error:
         set_aside(out_dir, STEM)
         raise click.ClickException(str(error)) from error
     except OSError as error:
@@ -129,6 +144,12 @@ def promote_command(
     else:
         _tell(judgement, path, record if is_ready and signing_key else None)
     click.get_current_context().exit(EXIT_OK if is_ready else EXIT_NOT_READY)
+
+
+def _ask(credentials: Path | None, rest: str) -> tuple[Key, str]:
+    if credentials is None:
+        raise SourceError("--fetch-venue-history needs --credentials: a key that may read")
+    return read_key(credentials), rest
 
 
 def _policy_signature(
@@ -149,10 +170,23 @@ def _policy_signature(
 
 
 def _journals(
-    path: Path, inputs: PackInputs, witness_key: Path | None, tsa_root: Path | None
+    path: Path,
+    inputs: PackInputs,
+    witness_key: Path | None,
+    tsa_root: Path | None,
+    ask: tuple[Key, str] | None,
 ) -> list[CampaignJournal]:
-    """Re-derive one session directory's journal in this process."""
+    """Re-derive one session directory's journal in this process.
+
+    `ask`: the key and the address to fetch the venue's list with. It is looked at alone then: what
+    the box hands over beside its journal would make a list of both the box's own.
+    """
     outside = []
+    if ask is not None:
+        found = fetch_list(inputs.segments[0].parent, ask[1], ask[0])
+        lists = [list_of(found, "the venue", Source.FETCHED)]
+    else:
+        lists = [read_list(path) for path in inputs.histories]
     if inputs.witness is not None and witness_key is not None:
         outside.append(witness_source(str(inputs.witness), witness_key))
     if inputs.receipts is not None and tsa_root is not None:
@@ -161,7 +195,7 @@ def _journals(
         inputs.segments,
         ledger=inputs.ledger,
         anchors=inputs.anchors[0] if inputs.anchors else None,
-        venue_lists=[read_list(path) for path in inputs.histories],
+        venue_lists=lists,
         outside=outside,
     )
     return campaign_of(report, str(path))

@@ -108,6 +108,11 @@ def decide(
     not_counted += earlier
     qualifying, short = _qualifying(campaign, policy)
     not_counted += short
+    not_counted += [
+        (journal.name, f"UNANCHORED: no outside anchor covers {what}")
+        for journal in journals
+        for what in journal.uncovered
+    ]
     names = {session.journal for session in campaign}
     mine = [journal for journal in journals if journal.name in names]
     drills = _latest_drills(mine)
@@ -121,6 +126,7 @@ def decide(
         *_drill_reasons(drills, policy, now),
         *_anchor_reasons(mine, policy, is_rehearsal=is_rehearsal),
         *_gate_reasons(gates, is_rehearsal=is_rehearsal),
+        *_bot_reasons(campaign, policy),
     ]
     faults = sum(bool(s.errors) or s.end != "stopped" for s in campaign) + len(
         [reason for reason in reasons if reason.code in {"JOURNAL_NO_GO", "INCIDENT_UNRESOLVED"}]
@@ -208,6 +214,8 @@ def _qualifying(
         ]
         if session.end != "stopped":
             lacks.append(f"it ended as: {session.end}")
+        if not session.is_end_covered:
+            lacks.append("UNANCHORED: no outside anchor covers its end")
         if lacks:
             short.append((session.session_id, "; ".join(lacks)))
         else:
@@ -340,6 +348,12 @@ def _anchor_reasons(
                 f"anybody outside knew of them, at most {policy.unanchored_minutes_max}"
             )
             yield Reason(ReasonLevel.INSUFFICIENT, "ANCHORED_TOO_LATE", text)
+        if journal.uncovered_minutes > policy.uncovered_minutes_max:
+            text = (
+                f"{journal.name}: its last {journal.uncovered_minutes} minutes are covered by no "
+                f"outside anchor, at most {policy.uncovered_minutes_max}"
+            )
+            yield Reason(ReasonLevel.INSUFFICIENT, "END_UNANCHORED", text)
 
 
 def _latest_drills(journals: Sequence[CampaignJournal]) -> dict[str, DrillRun]:
@@ -384,6 +398,20 @@ def _gate_reasons(gates: Sequence[LaunchGateState], *, is_rehearsal: bool) -> It
                 yield Reason(ReasonLevel.INSUFFICIENT, "GATE_REHEARSED", text)
         elif gate.light is not GateLight.GREEN:
             yield Reason(ReasonLevel.INSUFFICIENT, f"GATE_{gate.light}", text)
+
+
+def _bot_reasons(campaign: Sequence[CampaignSession], policy: Policy) -> Iterator[Reason]:
+    """Whether the bot of the trials is the one that the sessions' box names."""
+    for course in policy.trials_required:
+        wanted = str(policy.trials_bound.get(course, {}).get("bot_version", ""))
+        others = [session for session in campaign if session.bot_version != wanted]
+        if others:
+            told = sorted({session.bot_version[:12] or "none" for session in others})
+            text = (
+                f"course {course} was run by bot version {wanted[:12]}; {len(others)} of "
+                f"{len(campaign)} sessions name {', '.join(told)} ([trials] command and files)"
+            )
+            yield Reason(ReasonLevel.INSUFFICIENT, "TRIALS_OF_ANOTHER_BOT", text)
 
 
 def _bots(journals: Sequence[CampaignJournal]) -> dict[str, object]:

@@ -71,6 +71,7 @@ class RunStartLine(JournalLine, tag=EventType.RUN_START.value):
     python: str = ""
     ticks: str = ""
     heartbeat_period_ms: int = 0
+    bot_version: str = ""
 
 
 class RunStopLine(JournalLine, tag=EventType.RUN_STOP.value, gc=False):

@@ -41,6 +41,7 @@ from evidence.judge.anchoring import (
 from evidence.judge.crosscheck import compare_with_ledger
 from evidence.judge.decision_recheck import DecisionsFold
 from evidence.judge.ledger_comparison import LedgerComparison
+from evidence.judge.uncovered import uncovered_of
 from evidence.judge.venue_anchors import VenueAnchors
 from evidence.judge.verdict import INSUFFICIENT, OK, Verdicts, judge, worst_of
 from evidence.read.event_classes import classify
@@ -109,6 +110,7 @@ class JournalReport:
     def plain(self) -> dict[str, Any]:
         """The journal's part of the report."""
         notarised = {} if self.venue is None else {"venue_anchors": self.venue.plain()}
+        tail = uncovered_of(self.account, self.anchoring)
         return {
             "name": self.account.name,
             "verdict": self.verdicts.overall,
@@ -116,7 +118,10 @@ class JournalReport:
             "integrity": dict(self.account.chain.plain()),
             "counts": self.account.tally.result(),
             **self.account.results(),
-            "anchoring": self.anchoring.plain(),
+            "anchoring": {
+                **self.anchoring.plain(),
+                **({"uncovered": tail.plain()} if tail is not None else {}),
+            },
             "ledger": self.comparison.plain() if self.comparison else None,
             **notarised,
         }

@@ -307,7 +307,8 @@ REFERENCE_RULES = (
         _R.NO_REFERENCE_PRICE, kept="market", until=reference_until),
 )  # fmt: skip
 REDUCING_RULES = (
-    row(22, reduces, "reduce_only, standing, position, buys_open, sells_open", _R.NOT_REDUCING),
+    row(22, reduces, "reduce_only, standing, position, buys_open, sells_open, covered, cover",
+        _R.NOT_REDUCING),
     row(23, throttles, "standing, strategy_id",
         _R.EXECUTIONS_NEED_HUMAN, _R.VENUE_REJECT_STREAK, _R.LOSS_STREAK, kept="standing"),
 )  # fmt: skip

@@ -24,7 +24,7 @@ from riskcaps.state.risk_state import RiskState
 from riskcaps.state.symbol_book import SymbolBook
 from riskcaps.words.capset import PORTFOLIO_CAPS
 from riskcaps.words.explain import CapUsage
-from riskcaps.words.order_kinds import STOP_TYPES, bot_of, group_of
+from riskcaps.words.order_kinds import STOP_TYPES, bot_of, first_before, group_of
 
 _OF_THE_ACCOUNT = frozenset((*range(24, 32), 42, 43))
 """The venue's filters and the balance: they are the account's, and were asked."""
@@ -55,11 +55,15 @@ def bot_denial(
     bot.ledger.take_loss_of_day(loss)
     book = bot.books.by_id[intent.instrument_id]
     mine = inputs_of(bot, book, intent, now_ns)
+    mine.cover = given.cover
     case = Case(bot, mine, book)
     case.qty = given.qty
     denial = reaches_first(case, _CALLS)
     plain = mine.plain()
-    return denial, {part: plain[part] for part in PARTS}
+    known = {part: plain[part] for part in PARTS}
+    if "covered" in plain or given.buys_covered or given.sells_covered:
+        known["covered"] = plain.get("covered", ["0", "0"])
+    return denial, known
 
 
 def _follow_market(account: RiskState, bot: RiskState, asked: SymbolBook) -> None:
@@ -101,6 +105,7 @@ def hold_for(bot: RiskState, order: NewOrder, px: Decimal) -> None:
     bot.books.take_hold(
         order.client_order_id, book, is_buy=is_buy, is_stop=order.order_type in STOP_TYPES,
         qty=order.qty, px=px, phase=IN_FLIGHT, group=group_of(order.order_list),
+        first=first_before(order.order_list),
     )  # fmt: skip
     if not is_buy:
         book.fees_since_sell = ZERO

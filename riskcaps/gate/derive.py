@@ -33,20 +33,22 @@ def work_out_prices(case: Case) -> None:
 
 
 def work_out_room(case: Case) -> None:
-    """`px` of a pegged order, `room` and `reducing`; a cut may make `qty` smaller."""
+    """`px` of a pegged order, `room`, `reducing` and `added`; a cut may make `qty` smaller."""
     given = case.given
     if case.is_pegged:
         edge = case.caps.collar_bps_max
         case.px = case.ref_px * (BPS + edge if case.is_buy else BPS - edge) / BPS
     if case.is_buy:
-        case.room = room = -given.position - given.buys_open
+        room = -given.position - given.buys_open + given.buys_covered
     else:
-        case.room = room = given.position - given.sells_open
+        room = given.position - given.sells_open + given.sells_covered
+    case.room = room = room + given.cover
     case.reducing = 0 < case.qty <= room
     if not case.reducing and room > 0 and must_reduce(case):
         cut = floor_to(room, case.book.qty_step)
         if cut > 0 and case.portfolio.reduce_oversized == "cut":
             case.qty, case.reducing = cut, True
+    case.added = max(case.qty - given.cover, ZERO) if given.cover else case.qty
 
 
 def must_reduce(case: Case) -> bool:
@@ -67,14 +69,14 @@ def work_out_worth(case: Case) -> None:
     given, rate = case.given, case.given.rate
     if case.reducing or rate is None:
         return
-    long_worst = given.position + given.buys_open
-    short_worst = given.sells_open - given.position
+    long_worst = given.position + given.buys_open - given.buys_covered
+    short_worst = given.sells_open - given.sells_covered - given.position
     if case.is_buy:
-        case.raises = long_worst + case.qty > max(short_worst, ZERO)
-        long_worst += case.qty
+        case.raises = long_worst + case.added > max(short_worst, ZERO)
+        long_worst += case.added
     else:
-        case.raises = short_worst + case.qty > max(long_worst, ZERO)
-        short_worst += case.qty
+        case.raises = short_worst + case.added > max(long_worst, ZERO)
+        short_worst += case.added
     gross, net_long, net_short = worst_value(
         long_worst, short_worst, case.value_px, case.top.bid_px, rate
     )

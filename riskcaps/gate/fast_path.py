@@ -55,13 +55,14 @@ class OrderBounds:
     """
 
     __slots__ = (
-        "ask_px", "bands_version", "day", "exposure", "floor", "gross", "hour", "market_until_ns",
-        "market_version", "messages_minute", "messages_second", "minute", "net", "notional",
-        "open_of_symbol", "open_total", "order_type", "order_value_max", "position", "price_high",
-        "price_low", "qty_high", "qty_low", "qty_step", "ratio", "ratio_grace", "second",
-        "share_high", "share_low", "side", "standing_until_ns", "standing_version", "symbol_minute",
-        "terms_until_ns", "terms_version", "tick", "time_in_force", "traded_qty", "until_ns",
-        "value_min", "venue_open_of_symbol", "venue_open_total",
+        "ask_px", "bands_version", "counted", "day", "exposure", "floor", "gross", "hour",
+        "market_until_ns", "market_version", "messages_minute", "messages_second",
+        "minute", "net", "notional", "open_of_symbol", "open_total", "order_type",
+        "order_value_max", "position", "price_high", "price_low", "qty_high", "qty_low",
+        "qty_step", "ratio", "ratio_grace", "second", "share_high", "share_low", "side",
+        "standing_until_ns", "standing_version", "symbol_minute", "terms_until_ns",
+        "terms_version", "tick", "time_in_force", "traded_qty", "until_ns", "value_min",
+        "venue_open_of_symbol", "venue_open_total", "version",
     )  # fmt: skip
 
     def __init__(self, case: Case) -> None:
@@ -70,7 +71,7 @@ class OrderBounds:
         self.side, self.order_type = case.intent.side, case.intent.order_type
         self.time_in_force = case.intent.time_in_force
         self.terms_until_ns = _passes_until(case, _OF_TERMS)
-        self.market_version = self.standing_version = -1
+        self.market_version = self.standing_version = self.version = -1
         # 13, 27, 32. A multiple of the step that is not below one step is positive and finite.
         self.tick, self.qty_step = book.tick, book.qty_step
         self.qty_low = max(book.qty_low, book.qty_step)
@@ -99,8 +100,8 @@ class OrderBounds:
         watch, account = case.book.watch, case.risk.alerts.watch
         side = "position_long_base_max" if case.is_buy else "position_short_base_max"
         self.position, self.exposure = watch[side].up, watch["exposure_quote_max"].up  # 35, 36
-        self.open_of_symbol = watch["orders_open_max"].up - 1  # 37
-        self.open_total = account["orders_open_max"].up - 1  # 38
+        self.open_of_symbol = min(watch["orders_open_max"].up - 1, self.venue_open_of_symbol)  # 37
+        self.open_total = min(account["orders_open_max"].up - 1, self.venue_open_total)  # 38
         self.gross = account["exposure_gross_numeraire_max"].up  # 40
         self.net = account["exposure_net_numeraire_max"].up  # 41
         self.second, self.minute, self.hour, self.day = (  # 44
@@ -112,6 +113,11 @@ class OrderBounds:
         )
         self.notional = account["traded_notional_per_day_numeraire_max"].up  # 49
         self.traded_qty = watch["traded_qty_per_day_base_max"].up  # 50
+        self.counted = [  # a cap that nobody has set binds nobody
+            (count, account[cap].up)
+            for count, cap in _COUNTED
+            if account[cap].limit < UNLIMITED_COUNT
+        ]
         self.bands_version = case.risk.alerts.bands_version
 
     def follow(self, case: Case, standing_version: int) -> None:
@@ -135,6 +141,9 @@ class OrderBounds:
                 self.standing_until_ns = NEVER_NS
             self.standing_version = standing_version
         self.until_ns = min(self.terms_until_ns, self.market_until_ns, self.standing_until_ns)
+        self.version = (
+            self.terms_version + self.market_version + standing_version + self.bands_version
+        )
 
 
 def _passes_until(case: Case, rules: tuple[Rule, ...]) -> int:
@@ -157,27 +166,58 @@ class FastPath:
         self._sells: dict[InstrumentId, OrderBounds] = {}
 
     def admits(self, book: SymbolBook, given: DecisionInputs) -> bool:
-        """Whether every rule lets the order pass and no band is reached; False: ask the table."""
-        intent = given.intent
-        bounds = (self._buys if intent.side is _BUY else self._sells).get(book.instrument_id)
+        """Whether every rule lets the order pass and no band is reached; False: ask the table.
+
+        Here: rules 1, 12, 13, 22, 24-29 and 32-34, which look at the order alone.
+        """
+        intent, risk = given.intent, self._risk
+        qty, price, side = intent.qty, intent.price, intent.side
+        bounds = (self._buys if side is _BUY else self._sells).get(book.instrument_id)
+        # The counters only grow: their sum is the same only where each of them is.
+        version = (
+            book.terms_version
+            + book.market_version
+            + given.standing_version
+            + risk.alerts.bands_version
+        )
         try:
             if (
                 bounds is None
-                or bounds.terms_version != book.terms_version
-                or bounds.market_version != book.market_version
-                or bounds.standing_version != given.standing_version
-                or bounds.bands_version != self._risk.alerts.bands_version
+                or bounds.version != version
                 or bounds.order_type is not intent.order_type
                 or bounds.time_in_force is not intent.time_in_force
-                or bounds.side is not intent.side
+                or bounds.side is not side
                 or given.now_ns > bounds.terms_until_ns
             ):
                 bounds = self._follow(bounds, book, given)
-            if bounds is None or not within_all_bounds(self._risk, bounds, given):
+            if (
+                bounds is None
+                or given.halted  # 1
+                or given.now_ns > bounds.until_ns
+                or given.unknown_orders  # 12
+                or type(qty) is not Decimal  # 13
+                or type(price) is not Decimal
+                or intent.stop_price is not None
+                or intent.extras is not None
+                or intent.reduce_only  # 22
+                or not bounds.price_low <= price <= bounds.price_high  # 24, 26, 34
+                or price % bounds.tick  # 25
+                or not bounds.qty_low <= qty <= bounds.qty_high  # 27, 32
+                or qty % bounds.qty_step  # 28
+            ):
                 return False
-            for count, cap in _COUNTED:
+            cost = qty * price
+            value = cost if price >= bounds.ask_px else qty * bounds.ask_px
+            need = cost if side is _BUY else qty
+            if (
+                cost < bounds.value_min  # 29
+                or value > bounds.order_value_max  # 33
+                or not leaves_room(risk, bounds, given, price, value, need=need)
+            ):
+                return False
+            for count, up in bounds.counted:
                 would = count(given)
-                if would is not None and would >= self._risk.alerts.watch[cap].up:
+                if would is not None and would >= up:
                     return False
             return not _ASKED or self._passes_the_rest(book, given)
         except ArithmeticError:  # the table has the word for such amounts
@@ -223,46 +263,23 @@ def _can_be_drawn(book: SymbolBook, intent: PlaceIntent) -> bool:
     )
 
 
-def within_all_bounds(risk: RiskState, bounds: OrderBounds, given: DecisionInputs) -> bool:
-    """Rules 1, 12, 13, 22, 24-30, 32-38, 42-46 and 48 of an order; then what it makes of the whole.
+def leaves_room(
+    risk: RiskState, bounds: OrderBounds, given: DecisionInputs, price: Decimal, value: Decimal,
+    *, need: Decimal,
+) -> bool:  # fmt: skip
+    """Rules 30, 35-46, 48-50, 53 and 54: what an order adds to. `need`: of what it would spend.
 
-    Raises:
-        ArithmeticError: amounts that cannot be computed with.
+    A side that ends at or below zero raises nothing.
     """
-    intent = given.intent
-    qty, price = intent.qty, intent.price
-    if (
-        given.halted  # 1
-        or given.now_ns > bounds.until_ns
-        or given.unknown_orders  # 12
-        or type(qty) is not Decimal  # 13
-        or type(price) is not Decimal
-        or intent.stop_price is not None
-        or intent.extras is not None
-        or intent.reduce_only  # 22
-        or not bounds.price_low <= price <= bounds.price_high  # 24, 26, 34
-        or price % bounds.tick  # 25
-        or not bounds.qty_low <= qty <= bounds.qty_high  # 27, 32
-        or qty % bounds.qty_step  # 28
-    ):
-        return False
-    cost = qty * price
-    value = cost if price >= bounds.ask_px else qty * bounds.ask_px
-    if cost < bounds.value_min or value > bounds.order_value_max:  # 29, 33
-        return False
-    is_buy = bounds.side is _BUY
-    need = cost if is_buy else qty
     free = given.free
     if free is None or need + bounds.floor + given.inflight + given.unsettled > free:  # 42, 43
         return False
     second, minute, hour, day = given.orders
     cancels_second, cancels_minute = given.cancels
-    open_of_symbol, open_total = given.orders_open, given.orders_open_total
+    open_of_symbol, position, others = given.orders_open, given.position, given.others
     if (
-        open_of_symbol >= bounds.venue_open_of_symbol  # 30
-        or open_total >= bounds.venue_open_total
-        or open_of_symbol >= bounds.open_of_symbol  # 37
-        or open_total >= bounds.open_total  # 38
+        open_of_symbol >= bounds.open_of_symbol  # 30, 37
+        or given.orders_open_total >= bounds.open_total  # 30, 38
         or second >= bounds.second  # 44
         or minute >= bounds.minute
         or hour >= bounds.hour
@@ -273,43 +290,25 @@ def within_all_bounds(risk: RiskState, bounds: OrderBounds, given: DecisionInput
         or (day >= bounds.ratio_grace and day + 1 > bounds.ratio * (given.executions or 1))  # 48
     ):
         return False
-    if not _leaves_room(risk, bounds, given, price, value):
-        return False
-    behaviour, now_ns = risk.behaviour, given.now_ns
-    if now_ns - behaviour.newest_ns > behaviour.duplicate_window_ns:  # 53
-        return True
-    key: DuplicateKey = (intent.instrument_id, is_buy, price, qty)
-    if given.owner:
-        key = duplicate_key(intent.instrument_id, given.owner, price, qty, is_buy=is_buy)
-    return behaviour.last_seen_ns(key, now_ns) < 0
-
-
-def _leaves_room(
-    risk: RiskState, bounds: OrderBounds, given: DecisionInputs, price: Decimal, value: Decimal
-) -> bool:
-    """Rules 35, 36, 39-41, 49, 50, 54. A side that ends at or below zero raises nothing."""
     qty, buys_open, sells_open = given.qty, given.buys_open, given.sells_open
     is_buy = bounds.side is _BUY
     if is_buy:
-        side = given.position + buys_open + qty
-        other_px = given.own_sell_px
+        side, other_px = position + buys_open - given.buys_covered + qty, given.own_sell_px
         crosses = other_px is not None and price >= other_px
     else:
-        side = sells_open - given.position + qty
-        other_px = given.own_buy_px
+        side, other_px = sells_open - given.sells_covered - position + qty, given.own_buy_px
         crosses = other_px is not None and price <= other_px
-    if crosses or side >= bounds.position:
+    if crosses or side >= bounds.position:  # 54, 35
         return False
     gross = net = ZERO
     if side > 0:
-        high_px, own_px = bounds.ask_px, given.own_px_max
-        if price > high_px:  # noqa: PLR1730 - max() costs three times as much
-            high_px = price
-        gross = net = side * (own_px if own_px is not None and own_px > high_px else high_px)
-        if gross >= bounds.exposure:
-            return False
-    if given.others:
-        worth = risk.valuation.worst_of(given.others, given.now_ns)
+        px, own_px = bounds.ask_px, given.own_px_max
+        if price > px:  # noqa: PLR1730 - max() costs three times as much
+            px = price
+        gross = net = side * (own_px if own_px is not None and own_px > px else px)
+    exposure = gross
+    if others:  # 39
+        worth = risk.valuation.worst_of(others, given.now_ns)
         if worth is None:
             return False
         gross += worth[0]
@@ -320,9 +319,17 @@ def _leaves_room(
             return False
         amount = traded + is_open
         total += amount if rate is PAR else amount * rate[1]
-    return not (
-        (side > 0 and gross >= bounds.gross)
-        or net >= bounds.net
-        or total >= bounds.notional
-        or given.traded_qty + buys_open + sells_open + qty >= bounds.traded_qty
-    )
+    if (
+        (side > 0 and (exposure >= bounds.exposure or gross >= bounds.gross))  # 36, 40
+        or net >= bounds.net  # 41
+        or total >= bounds.notional  # 49
+        or given.traded_qty + buys_open + sells_open + qty >= bounds.traded_qty  # 50
+    ):
+        return False
+    behaviour, now_ns = risk.behaviour, given.now_ns
+    if now_ns - behaviour.newest_ns > behaviour.duplicate_window_ns:  # 53
+        return True
+    key: DuplicateKey = (given.intent.instrument_id, is_buy, price, qty)
+    if given.owner:
+        key = duplicate_key(key[0], given.owner, price, qty, is_buy=is_buy)
+    return behaviour.last_seen_ns(key, now_ns) < 0

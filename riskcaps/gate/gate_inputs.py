@@ -31,12 +31,16 @@ nanoseconds, and `null` says "not known". Everything is as it stood BEFORE the o
     market         {bid, ask, top_ns: when it was received, reference_px, reference_ns: the last
                    trade when the collar refers to it, else null: mid}
     position       net traded quantity; buys_open / sells_open: open + in flight + unknown, base
+    covered        [buys, sells]: of these, what adds nothing to its side, because it is pending
+                   behind an order of the other side (OTO); not there where it is nothing
+    cover          of an order that is pending itself: the quantity of the first order of its list,
+                   which is of the other side; not there for any other order
     own_px         [highest open buy, lowest open sell, highest open price of either]; null if none
     orders_open    [symbol, stop orders of symbol, total]
     rate           [low, high, oldest_ns] of the quote asset in the numeraire (oldest_ns 0: itself)
-    others         {instrument_id: [position, buys_open, sells_open, highest open price, bid, ask,
-                   top_ns, rate low, rate high, rate oldest_ns]} of every other instrument with a
-                   position or an open order
+    others         {instrument_id: [position, buys_open, sells_open (each less what is covered),
+                   highest open price, bid, ask, top_ns, rate low, rate high, rate oldest_ns]} of
+                   every other instrument with a position or an open order
     balance        [asset, free, in flight, unsettled] of what it would spend; free null: unknown
     base_total     free + locked of the base asset (null unless MAX_POSITION applies)
     attempts       orders in [second, minute, hour, day]; cancels in [second, minute];
@@ -56,6 +60,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from daemon.model.amounts import ZERO
 from daemon.model.enums import Side
 from daemon.model.ids import InstrumentId
 from daemon.model.intents import PlaceIntent
@@ -99,6 +104,11 @@ class DecisionInputs:
     position: Decimal
     buys_open: Decimal
     sells_open: Decimal
+    buys_covered: Decimal
+    """Of `buys_open`, what adds nothing to the side: it is pending behind a sell (OTO)."""
+    sells_covered: Decimal
+    cover: Decimal
+    """What the first order of its list brings before the order can trade; 0: it is not pending."""
     own_buy_px: Decimal | None
     """The highest price of an open buy."""
     own_sell_px: Decimal | None
@@ -169,6 +179,10 @@ class DecisionInputs:
         out["position"] = str(self.position)
         out["buys_open"] = str(self.buys_open)
         out["sells_open"] = str(self.sells_open)
+        if self.buys_covered or self.sells_covered:
+            out["covered"] = [str(self.buys_covered), str(self.sells_covered)]
+        if self.cover:
+            out["cover"] = str(self.cover)
         out["own_px"] = [
             None if buy_px is None else str(buy_px),
             None if sell_px is None else str(sell_px),
@@ -209,7 +223,9 @@ def inputs_of(
     given.verdict = ""
     given.bot = None
     instrument_id = intent.instrument_id
-    given.context = risk.contexts.of(instrument_id)
+    made = risk.contexts.made.get(instrument_id)
+    is_made = made is not None and book is not None and made[0] == book.terms_version
+    given.context = made[1] if is_made else risk.contexts.of(instrument_id)  # type: ignore[index]
     halt = risk.health.halt
     given.halted = halt.closed
     given.halt_reason = halt.reason if given.halted else ""
@@ -222,8 +238,9 @@ def inputs_of(
     given.blocked = book.blocked
     given.unknown_orders = book.unknown_count
     given.position = book.position
-    given.buys_open = book.buys_open
-    given.sells_open = book.sells_open
+    given.buys_open, given.sells_open = book.buys_open, book.sells_open
+    given.buys_covered, given.sells_covered = book.buys_covered, book.sells_covered
+    given.cover = ZERO
     buys, sells = book.buy_pxs, book.sell_pxs
     if buys or sells:
         given.own_buy_px = buys[-1] if buys else None
@@ -247,9 +264,11 @@ def inputs_of(
     filters = book.instrument
     given.base_total = None if filters is None or not filters.position_max else _base_total(book)
     given.orders = windows.orders.counts(now_ns)
-    given.cancels = windows.cancels.counts(now_ns)
+    cancels = windows.cancels
+    given.cancels = cancels.kept if now_ns <= cancels.until_ns else cancels.counts(now_ns)
     given.symbol_minute = book.minute.count(now_ns)
-    given.executions = windows.executions.count(now_ns)
+    done = windows.executions
+    given.executions = done.kept if now_ns <= done.until_ns else done.count(now_ns)
     given.turnover = risk.valuation.turnover(now_ns)
     traded = book.traded
     given.traded_qty = traded.kept if now_ns <= traded.leaves_ns else traded.total(now_ns)
@@ -290,8 +309,8 @@ def _other(risk: RiskState, book: SymbolBook) -> list[Any]:
     top = book.top
     return [
         str(book.position),
-        str(book.buys_open),
-        str(book.sells_open),
+        str(book.buys_open - book.buys_covered),
+        str(book.sells_open - book.sells_covered),
         str(book.px_max()),
         str(top.bid_px) if top else None,
         str(top.ask_px) if top else None,

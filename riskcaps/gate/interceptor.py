@@ -14,8 +14,6 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-import msgspec
-
 from daemon.model.amounts import ZERO
 from daemon.model.checks import InvariantViolation
 from daemon.model.copies import replace
@@ -30,7 +28,7 @@ from daemon.model.ids import (
     list_id_of,
 )
 from daemon.model.intents import AmendIntent, CancelIntent, PlaceIntent, ReplaceIntent
-from daemon.model.list_legs import Contingency
+from daemon.model.list_legs import Contingency, ListLeg
 from daemon.model.orders import (
     AmendOrder,
     CancelOrder,
@@ -45,6 +43,14 @@ from riskcaps.gate.fast_path import AUDIT_EVERY, FastPath
 from riskcaps.gate.gate_inputs import APPROVED, DecisionInputs, inputs_of
 from riskcaps.gate.rule import Case, Denial
 from riskcaps.gate.table import first_failing, reaches_band
+from riskcaps.gate.verdicts import (
+    AmendApproved,
+    Approved,
+    CancelApproved,
+    Denied,
+    ListVerdict,
+    ReplaceApproved,
+)
 from riskcaps.state import durable
 from riskcaps.state.behaviour import DuplicateKey, duplicate_key
 from riskcaps.state.holds import IN_FLIGHT
@@ -52,7 +58,14 @@ from riskcaps.state.risk_state import RiskState
 from riskcaps.state.symbol_book import SymbolBook
 from riskcaps.words.capset import CapSet
 from riskcaps.words.denials import DenyReason
-from riskcaps.words.order_kinds import PEOPLE, STOP_TYPES, TIMED_TYPES, bot_of, group_of
+from riskcaps.words.order_kinds import (
+    PEOPLE,
+    STOP_TYPES,
+    TIMED_TYPES,
+    bot_of,
+    first_before,
+    group_of,
+)
 
 __all__ = [
     "AmendApproved",
@@ -65,57 +78,6 @@ __all__ = [
 ]
 _BUY, _GTC = Side.BUY, TimeInForce.GTC
 """A look at a member of an enum costs as much as a call on Python 3.11."""
-
-
-class Approved(msgspec.Struct, frozen=True):
-    """May leave, and is held. Journal it before its bytes go (promise P5)."""
-
-    order: NewOrder
-    inputs: DecisionInputs
-
-    @property
-    def decision(self) -> dict[str, Any]:
-        """What it was decided on, as its record carries it."""
-        return self.inputs.plain()
-
-
-class Denied(msgspec.Struct, frozen=True):
-    """May not leave. `context` is for people, `decision` for whoever decides again."""
-
-    intent: PlaceIntent | CancelIntent | ReplaceIntent | AmendIntent
-    reason: DenyReason
-    context: Mapping[str, str]
-    decision: Mapping[str, Any]
-
-
-class CancelApproved(msgspec.Struct, frozen=True):
-    """The cancel may leave."""
-
-    cancel: CancelOrder
-
-
-class AmendApproved(msgspec.Struct, frozen=True):
-    """The amend may leave. Journal it before its bytes go; the hold stays as it is."""
-
-    amend: AmendOrder
-
-
-class ReplaceApproved(msgspec.Struct, frozen=True):
-    """May leave; the new order is held beside the old one until the venue has ended that."""
-
-    replace: ReplaceOrder
-    decision: Mapping[str, Any]
-
-
-class ListVerdict(msgspec.Struct, frozen=True):
-    """The orders of a list as they were decided on, up to the first that is denied.
-
-    `order_list` None: it may not leave, and what was minted of it is to be ended as never sent. No
-    order was decided on: one of them would have been cut.
-    """
-
-    decided: tuple[Approved | Denied, ...]
-    order_list: NewOrderList | None
 
 
 class Interceptor:
@@ -132,20 +94,56 @@ class Interceptor:
         self.risk = RiskState(capset=capset, ids=ids, halt=halt, caps_hash=caps_hash)
         self._fast_path = FastPath(self.risk)
 
-    def review(self, intent: PlaceIntent, now_ns: int) -> Approved | Denied:
+    def review(
+        self, intent: PlaceIntent, now_ns: int, *, cover: Decimal = ZERO
+    ) -> Approved | Denied:
         """Decide on a placement. Approved: minted and held. Take `risk.alerts.take()` after it.
 
-        An order of a list is decided on as if those were not there that exclude it: of these one
-        trades at most, and the worst one counts.
+        `cover` is for the orders of a list, which `review_list` decides on.
         """
-        leg = intent.order_list
-        if leg is None:
-            return self._review(intent, now_ns)
+        risk = self.risk
+        if now_ns > risk.now_ns:  # `advance`, written out
+            risk.now_ns = now_ns
+        else:
+            now_ns = risk.now_ns
+        book = risk.books.by_id.get(intent.instrument_id)
+        given = inputs_of(risk, book, intent, now_ns)
+        given.cover = cover
+        if book is not None and not cover and self._fast_path.admits(book, given):
+            given.px = intent.price
+            if not risk.ids.counter % AUDIT_EVERY:
+                self._audit(book, given)
+        else:
+            case = Case(risk, given, book)
+            denial = first_failing(case)
+            given.qty, given.px = case.qty, case.px
+            if denial is not None:
+                return self._denied(given, denial)
+            if book is None:
+                raise InvariantViolation("a wish for an unknown instrument passed every rule")
+            if reaches_band(case):
+                risk.alerts.ask_for_sweep()
+        bot = risk.bots.by_name.get(given.owner) if given.owner else None
+        if bot is not None:
+            denial, given.bot = bot_denial(risk, bot, given)
+            if denial is not None:
+                context = {**denial.context, "bot": given.owner}
+                return self._denied(given, denial._replace(context=context))
+        given.verdict = APPROVED
+        return Approved(self._mint(book, given), given)
+
+    def _review_leg(
+        self, intent: PlaceIntent, leg: ListLeg, now_ns: int, cover: Decimal
+    ) -> Approved | Denied:
+        """Decide on an order of a list, as if those were not there that exclude it.
+
+        Of these one trades at most, and the worst one counts.
+        """
         named = self.risk.bots.by_name.get(bot_of(intent.strategy_id))
         parts = [one.books for one in (self.risk, named) if one is not None]
         for books in parts:
             books.lift_list(leg)
-        answer = self._review(intent, now_ns)
+        answer = self.review(intent, now_ns, cover=cover)
         for books in parts:
             books.lower_list(leg)
         return answer
@@ -163,51 +161,27 @@ class Interceptor:
         """
         list_id = list_id_of(self.risk.ids.upcoming())
         legs = [
-            replace(one, order_list=replace(one.order_list, list_id=list_id))
+            (replace(one, order_list=leg), leg, _cover(one, leg, intents[0]))
             for one in intents
-            if one.order_list is not None
+            if (placed := one.order_list) is not None
+            for leg in (replace(placed, list_id=list_id),)
         ]
-        previews = [self._preview(one, now_ns) for one in legs]
+        previews = [self._preview(one, now_ns, cover) for one, _, cover in legs]
         denied = [one for one, (denial, _) in zip(legs, previews, strict=True) if denial]
-        is_cut = any(qty != one.qty for one, (_, qty) in zip(legs, previews, strict=True))
+        is_cut = any(qty != one[0].qty for one, (_, qty) in zip(legs, previews, strict=True))
         decided: list[Approved | Denied] = []
         minted: list[NewOrder] = []
-        for one in denied or (() if is_cut else legs):
-            answer = self.review(one, now_ns)
+        for one, leg, cover in denied or (() if is_cut else legs):
+            answer = self._review_leg(one, leg, now_ns, cover)
             decided.append(answer)
             if isinstance(answer, Denied):
                 break
             minted.append(answer.order)
-        made = NewOrderList(list_id=list_id, contingency=contingency, orders=tuple(minted))
+        made = NewOrderList(
+            list_id=list_id, contingency=contingency, orders=tuple(minted),
+            pays=any(leg.is_paid for _, leg, _ in legs),
+        )  # fmt: skip
         return ListVerdict(tuple(decided), made if len(minted) == len(legs) else None)
-
-    def _review(self, intent: PlaceIntent, now_ns: int) -> Approved | Denied:
-        risk = self.risk
-        now_ns = risk.advance(now_ns)
-        book = risk.books.by_id.get(intent.instrument_id)
-        given = inputs_of(risk, book, intent, now_ns)
-        if book is not None and self._fast_path.admits(book, given):
-            given.px = intent.price
-            if not risk.ids.counter % AUDIT_EVERY:
-                self._audit(book, given)
-        else:
-            case = Case(risk, given, book)
-            denial = first_failing(case)
-            given.qty, given.px = case.qty, case.px
-            if denial is not None:
-                return self._denied(given, denial)
-            if reaches_band(case):
-                risk.alerts.ask_for_sweep()
-        if book is None:
-            raise InvariantViolation("a wish for an unknown instrument passed every rule")
-        bot = risk.bots.by_name.get(given.owner) if given.owner else None
-        if bot is not None:
-            denial, given.bot = bot_denial(risk, bot, given)
-            if denial is not None:
-                context = {**denial.context, "bot": given.owner}
-                return self._denied(given, denial._replace(context=context))
-        given.verdict = APPROVED
-        return Approved(self._mint(book, given), given)
 
     def preview(
         self, intent: PlaceIntent, now_ns: int
@@ -216,12 +190,13 @@ class Interceptor:
         return self._preview(intent, now_ns)[0]
 
     def _preview(
-        self, intent: PlaceIntent, now_ns: int
+        self, intent: PlaceIntent, now_ns: int, cover: Decimal = ZERO
     ) -> tuple[tuple[DenyReason, Mapping[str, str]] | None, Decimal]:
         """The same, and the quantity that would pass: a rule may cut it to the position."""
         risk = self.risk
         book = risk.books.by_id.get(intent.instrument_id)
         given = inputs_of(risk, book, intent, risk.advance(now_ns))
+        given.cover = cover
         case = Case(risk, given, book)
         denial = first_failing(case)
         bot = risk.bots.by_name.get(given.owner) if given.owner else None
@@ -348,23 +323,23 @@ class Interceptor:
         risk.fact_ns = now_ns
         client_order_id: ClientOrderId = risk.ids.mint()
         timed = kind in TIMED_TYPES
-        order = NewOrder(
-            client_order_id=client_order_id,
-            strategy_id=intent.strategy_id,
-            instrument_id=intent.instrument_id,
-            side=intent.side,
-            order_type=kind,
-            qty=qty,
-            price=price,
-            time_in_force=(intent.time_in_force or _GTC) if timed else None,
-            stop_price=intent.stop_price,
-            reduce_only=intent.reduce_only,
-            ts_ns=now_ns,
-            extras=intent.extras,
-            terms=intent.terms,
-            order_list=intent.order_list,
+        order = NewOrder(  # by place: by name it takes four times as long, for every order
+            client_order_id,
+            intent.strategy_id,
+            intent.instrument_id,
+            intent.side,
+            kind,
+            qty,
+            price,
+            (intent.time_in_force or _GTC) if timed else None,
+            intent.stop_price,
+            intent.reduce_only,
+            now_ns,
+            intent.extras,
+            intent.terms,
+            intent.order_list,
         )
-        is_buy = intent.side is _BUY
+        is_buy, leg = intent.side is _BUY, intent.order_list
         risk.books.take_hold(
             client_order_id,
             book,
@@ -373,7 +348,8 @@ class Interceptor:
             qty=qty,
             px=px,
             phase=IN_FLIGHT,
-            group=group_of(intent.order_list),
+            group="" if leg is None else group_of(leg),
+            first=None if leg is None else first_before(leg),
         )
         if not is_buy:
             book.fees_since_sell = ZERO
@@ -391,3 +367,8 @@ class Interceptor:
         if risk.alerts.due:
             risk.sweep()
         return order
+
+
+def _cover(intent: PlaceIntent, leg: ListLeg, first: PlaceIntent) -> Decimal:
+    """What the first order of its list brings before an order that is pending behind it works."""
+    return first.qty if leg.is_pending and intent.side is not first.side else ZERO

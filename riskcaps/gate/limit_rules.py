@@ -45,16 +45,16 @@ def price_collar(case: Case) -> Denial | None:
 
 
 def long_side(case: Case) -> Decimal | None:
-    """Buys: side = position + buys_open + qty, where it is > 0"""
+    """Buys: side = position + buys_open - covered[0] + what qty is more than cover, where > 0"""
     given = case.given
-    side = given.position + given.buys_open + case.qty
+    side = given.position + given.buys_open - given.buys_covered + case.added
     return side if case.is_buy and side > 0 else None
 
 
 def short_side(case: Case) -> Decimal | None:
-    """Sells: side = sells_open - position + qty, where it is > 0"""
+    """Sells: side = sells_open - covered[1] - position + what qty is more than cover, where > 0"""
     given = case.given
-    side = given.sells_open - given.position + case.qty
+    side = given.sells_open - given.sells_covered - given.position + case.added
     return side if not case.is_buy and side > 0 else None
 
 
@@ -119,12 +119,15 @@ def balance_known(case: Case) -> Denial | None:
 
 
 def balance_free(case: Case) -> Denial | None:
-    """Rule 43: need = qty*px (buy) or qty (sell); need + balance_free_min[asset] + in flight +
-    unsettled > free.
+    """Rule 43: need = qty*px (buy) or what qty is more than cover (sell); need +
+    balance_free_min[asset] + in flight + unsettled > free.
     """
     given = case.given
     px = case.px or ZERO
-    _, need = case.book.model.cost(case.filters, case.intent.side, case.qty, px)
+    # What a pending sell sells is there when it works; what a pending buy pays is asked for whole.
+    spends_value = case.book.pays_value(is_buy=case.is_buy)
+    qty = case.qty if spends_value else case.added
+    _, need = case.book.model.cost(case.filters, case.intent.side, qty, px)
     floor = case.portfolio.balance_free_min.get(given.asset, ZERO)
     free = (given.free or ZERO) - given.inflight - given.unsettled
     if need + floor <= free:
@@ -252,7 +255,7 @@ def symbols(given: DecisionInputs) -> int | None:
 
 _R = DenyReason
 _LOSS_REASONS = (_R.LOSS_SESSION, _R.LOSS_DAY, _R.DRAWDOWN)
-_SIDES = "position, buys_open, sells_open, own_px, market"
+_SIDES = "position, buys_open, sells_open, covered, cover, own_px, market"
 _WINDOWS = (
     ("second", _R.ORDERS_PER_SECOND),
     ("minute", _R.ORDERS_PER_MINUTE),
@@ -264,10 +267,10 @@ ORDER_QTY_RULES = (row(32, order_qty, "qty", _R.ORDER_QTY),)
 ORDER_RULES = (
     row(33, order_notional, "qty, market", _R.ORDER_NOTIONAL),
     row(34, price_collar, "market", _R.PRICE_COLLAR),
-    cap_row(35, long_side, "position, buys_open", _R.POSITION_LONG, "position_long_base_max",
-            of_symbol=True),
-    cap_row(35, short_side, "position, sells_open", _R.POSITION_SHORT, "position_short_base_max",
-            of_symbol=True),
+    cap_row(35, long_side, "position, buys_open, covered, cover", _R.POSITION_LONG,
+            "position_long_base_max", of_symbol=True),
+    cap_row(35, short_side, "position, sells_open, covered, cover", _R.POSITION_SHORT,
+            "position_short_base_max", of_symbol=True),
     cap_row(36, side_value, _SIDES, _R.EXPOSURE_SYMBOL, "exposure_quote_max", of_symbol=True),
     cap_row(37, orders_of_symbol, "orders_open", _R.ORDERS_OPEN_SYMBOL, "orders_open_max",
             of_symbol=True),
@@ -279,7 +282,7 @@ PORTFOLIO_RULES = (
             "exposure_gross_numeraire_max"),
     cap_row(41, net, f"{_SIDES}, rate, others", _R.EXPOSURE_NET, "exposure_net_numeraire_max"),
     row(42, balance_known, "balance", _R.BALANCE_UNKNOWN),
-    row(43, balance_free, "balance, qty", _R.BALANCE_INSUFFICIENT),
+    row(43, balance_free, "balance, qty, cover", _R.BALANCE_INSUFFICIENT),
     *(
         cap_row(44, _attempts(place), "attempts", reason, f"orders_per_{window}_max")
         for place, (window, reason) in enumerate(_WINDOWS)

@@ -28,6 +28,8 @@ from riskcaps.words.capset import CapSet, SymbolCaps
 from riskcaps.words.denials import DenyReason
 from riskcaps.words.order_kinds import MARKET_TYPES
 
+_BUY = Side.BUY  # a look at a member of an enum costs as much as a call on Python 3.11
+
 
 class Denial(NamedTuple):
     """Why an order may not leave, and what the operator needs to see."""
@@ -45,9 +47,30 @@ class Case:
     """One wish on its way through the rules, and what has been worked out for them so far."""
 
     __slots__ = (
-        "book", "caps", "filters", "given", "instrument_id", "intent", "is_buy", "is_market",
-        "is_pegged", "key", "now_ns", "order_px", "portfolio", "px", "qty", "raises", "reducing",
-        "ref_px", "risk", "room", "total", "value_px", "worth",
+        "added",
+        "book",
+        "caps",
+        "filters",
+        "given",
+        "instrument_id",
+        "intent",
+        "is_buy",
+        "is_market",
+        "is_pegged",
+        "key",
+        "now_ns",
+        "order_px",
+        "portfolio",
+        "px",
+        "qty",
+        "raises",
+        "reducing",
+        "ref_px",
+        "risk",
+        "room",
+        "total",
+        "value_px",
+        "worth",
     )  # fmt: skip
 
     # Known only where the wish is for an instrument with caps and filters: rules 7 and 9.
@@ -69,13 +92,15 @@ class Case:
             if book.instrument is not None:
                 self.filters = book.instrument
         self.qty = given.intent.qty
-        self.is_buy = given.intent.side is Side.BUY
+        self.is_buy = given.intent.side is _BUY
         self.is_market = given.intent.order_type in MARKET_TYPES
         extras = given.intent.extras
         self.is_pegged = extras is not None and extras.peg is not None
         self.px: Decimal | None = None
         """Limit price, or the worst price of an order that has none."""
         self.ref_px = self.order_px = self.value_px = self.room = ZERO
+        self.added = ZERO
+        """What it adds to its side: of a pending order, what is more than the first one brings."""
         self.reducing = False
         """Whether it strictly shrinks the position in the worst case."""
         self.worth: Worth = (ZERO, ZERO, ZERO)

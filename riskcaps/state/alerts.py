@@ -13,12 +13,13 @@ from daemon.model.amounts import NS_PER_MS, ZERO, plain
 from daemon.model.enums import Side
 from riskcaps.state.bands import CapNotice, Watch
 from riskcaps.state.behaviour import Behaviour
-from riskcaps.state.drawdown import EquityLedger, LossRule
+from riskcaps.state.drawdown import LOSS_CAPS, EquityLedger, LossRule
 from riskcaps.state.symbol_book import SymbolBook
 from riskcaps.words.capset import PORTFOLIO_CAPS, CapSet
 
 SWEEP_NS = 1000 * NS_PER_MS
 Notices = tuple[CapNotice, ...]
+_LOSS_KEYS = tuple((cap, f"{cap}_numeraire_max") for cap in LOSS_CAPS)
 Level = tuple[Watch, Decimal | int]
 """A cap's bands and what is used of it now."""
 
@@ -102,7 +103,8 @@ class Alerts:
         """
         key = "position_long_base_max" if side is Side.BUY else "position_short_base_max"
         limit: Decimal = getattr(book.caps, key) if book.caps else ZERO
-        used = abs(book.position)
+        known = book.position + book.arriving
+        used = known if side is Side.BUY else -known
         if used > (limit if side is Side.BUY else limit + book.fees_since_sell):
             text = f"{book.symbol}: position {plain(book.position)} is beyond {key} {plain(limit)}"
             self.breach(key, book.symbol, plain(used), plain(limit), action="halt", text=text)
@@ -114,12 +116,12 @@ class Alerts:
         full before it, and move with the market from now on.
         """
         watch = self.watch
+        for cap, key in _LOSS_KEYS:
+            if ledger.rules[cap].used >= watch[key].up:
+                return True
         return (
             behaviour.executions_since_human >= watch["executions_without_human_max"].up
             or behaviour.loss_streak >= watch["loss_streak_max"].up
-            or any(
-                rule.used >= watch[f"{cap}_numeraire_max"].up for cap, rule in ledger.rules.items()
-            )
         )
 
     def take(self) -> Notices:

@@ -38,7 +38,9 @@ class Behaviour:
 
     def __init__(self) -> None:
         self.version = 0
-        """Moves with everything that the rules read of it, duplicates apart."""
+        """Moves with everything that a decision writes down of it."""
+        self.verdict_version = 0
+        """Moves with everything that may change what the rule over it says, duplicates apart."""
         self.executions_since_human = 0
         self.rejects: dict[str, int] = {}
         self.losses: dict[str, int] = {}
@@ -56,7 +58,7 @@ class Behaviour:
 
     def set_caps(self, caps: CapSet) -> None:
         """Limits of this run."""
-        self.version += 1
+        self._moved()
         self.executions_max = caps.executions_without_human_max
         self.reject_streak_max = caps.venue_reject_streak_max
         self.loss_streak_max = caps.loss_streak_max
@@ -87,21 +89,23 @@ class Behaviour:
         """One execution that no human made."""
         self.executions_since_human += 1
         self.version += 1
+        if self.executions_since_human >= self.executions_max:
+            self.verdict_version += 1
 
     def accepted(self, instrument_id: str) -> None:
         """The venue took an order: a streak of rejects ends, unless it has already tripped."""
         _end(self.rejects, instrument_id, self.reject_streak_max)
-        self.version += 1
+        self._moved()
 
     def rejected(self, instrument_id: str) -> tuple[CapNotice, ...]:
         """The venue refused a placement as faulty."""
-        self.version += 1
+        self._moved()
         used = self.rejects[instrument_id] = self.rejects.get(instrument_id, 0) + 1
         return self._tripped("venue_reject_streak_max", instrument_id, used, self.reject_streak_max)
 
     def order_ended(self, instrument_id: str, realised: Decimal) -> tuple[CapNotice, ...]:
         """A reducing order is over; `realised` is its profit in quote."""
-        self.version += 1
+        self._moved()
         if realised >= 0:
             _end(self.losses, instrument_id, self.loss_streak_max)
             return ()
@@ -118,9 +122,13 @@ class Behaviour:
         text = f"{cap} {symbol}: {used} in a row; {action}, until a human re-enables"
         return (CapNotice("breach", cap, symbol, 100, True, str(used), str(limit), action, text),)
 
+    def _moved(self) -> None:
+        self.version += 1
+        self.verdict_version += 1
+
     def re_enable(self) -> None:
         """A named human has looked."""
-        self.version += 1
+        self._moved()
         self.executions_since_human = 0
         self.rejects.clear()
         self.losses.clear()
@@ -168,7 +176,7 @@ class Behaviour:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take a `state()` back."""
-        self.version += 1
+        self._moved()
         self.executions_since_human = state["executions_since_human"]
         self.rejects = _streaks_of(state, "reject_streak")
         self.losses = _streaks_of(state, "loss_streak")

@@ -16,7 +16,6 @@ import msgspec
 
 from daemon.model.ids import InstrumentId
 from riskcaps.state.risk_books import RiskBooks
-from riskcaps.state.symbol_book import SymbolBook
 from riskcaps.words.capset import CapSet
 
 
@@ -36,7 +35,8 @@ class Contexts:
         self.caps_hash = ""
         self._books = books
         self._portfolio: dict[str, Any] = {}
-        self._made: dict[InstrumentId, tuple[int, RiskContext, SymbolBook]] = {}
+        self.made: dict[InstrumentId, tuple[int, RiskContext]] = {}
+        """The context of each book, while the book's `terms_version` is the one beside it."""
 
     def set_caps(self, capset: CapSet, caps_hash: str) -> None:
         """Caps of this run; the books' terms change with them."""
@@ -45,9 +45,8 @@ class Contexts:
 
     def of(self, instrument_id: InstrumentId) -> RiskContext:
         """The context of a decision on an instrument now; nobody may have heard of it."""
-        made = self._made.get(instrument_id)
-        book = made[2] if made is not None else self._books.by_id.get(instrument_id)
-        if made is not None and made[0] == made[2].terms_version:
+        made, book = self.made.get(instrument_id), self._books.by_id.get(instrument_id)
+        if made is not None and book is not None and made[0] == book.terms_version:
             return made[1]
         caps = self._books.capset.for_instrument(instrument_id)
         plain = {
@@ -60,5 +59,5 @@ class Contexts:
         text = json.dumps(plain, sort_keys=True, separators=(",", ":"))
         context = RiskContext(hashlib.sha256(text.encode()).hexdigest(), plain)
         if book is not None:
-            self._made[instrument_id] = (book.terms_version, context, book)
+            self.made[instrument_id] = (book.terms_version, context)
         return context

@@ -85,7 +85,9 @@ class EquityLedger:
 
     def __init__(self) -> None:
         self.version = 0
-        """Moves with everything that the rules read of it."""
+        """Moves with everything that a decision writes down of it."""
+        self.verdict_version = 0
+        """Moves with everything that may change what the rules over it say."""
         self.equity: Decimal | None = ZERO
         self.peak: Decimal | None = ZERO
         self.day = 0
@@ -114,12 +116,14 @@ class EquityLedger:
         before = self.equity
         self.equity = equity
         if equity is None:
-            self.version += before is not None
+            if before is not None:
+                self._moved()
             return ()
         day = now_ns // DAY_NS
         if self._is_settled and equity == before and day == self.day:
             return ()  # it would compare the same numbers
         self.version += 1
+        was_settled = self._is_settled and before is not None
         if day != self.day or self.day_open is None:
             self.day_open = equity if before is None else before
             self.day = day
@@ -130,16 +134,19 @@ class EquityLedger:
         if self.peak is None or equity > self.peak + self._peak_step:
             self.peak = equity
             self.due = True
-        rules = self.rules
-        fallen = []
-        for rule, used in (
-            (rules["loss_session"], self.session_open - equity),
-            (rules["loss_day"], self.day_open - equity),
-            (rules["drawdown"], self.peak - equity),
-        ):
+        fallen, self._is_settled = [], True
+        begins = (self.session_open, self.day_open, self.peak)
+        for rule, begin in zip(self.rules.values(), begins, strict=True):
+            used = begin - equity
+            if rule.first_ns < 0 and used < rule.limit:
+                rule.used = used  # all that `follow` would do
+                continue
             if rule.follow(used, now_ns, self._confirm_ns):
                 fallen.append(rule)
-        self._is_settled = all(rule.first_ns < 0 for rule in rules.values())
+            if rule.first_ns >= 0:
+                self._is_settled = False
+        if not (was_settled and self._is_settled):  # else no limit was reached, and none is
+            self.verdict_version += 1
         return tuple(fallen)
 
     def start_session(self) -> None:
@@ -168,22 +175,26 @@ class EquityLedger:
         rule = self.rules.get(cap.removesuffix("_numeraire_max"))
         if rule is not None:
             rule.latched = True
-            self.version += 1
+            self._moved()
 
     def resume(self, equity: Decimal | None) -> None:
         """Take the equity of a restored state as it is: it moves no peak and no loss."""
         self.equity = equity
-        self.version += 1
+        self._moved()
 
     def take_loss_of_day(self, loss: Decimal | None) -> None:
         """What one bot loses today, as worked out now; None: it cannot be valued."""
         self.equity = None if loss is None else ZERO
         self.rules["loss_day"].used = max(loss or ZERO, ZERO)
-        self.version += 1
+        self._moved()
 
     def _unsettle(self) -> None:
         self._is_settled = False
+        self._moved()
+
+    def _moved(self) -> None:
         self.version += 1
+        self.verdict_version += 1
 
     def _release(self, cap: str) -> None:
         self._unsettle()

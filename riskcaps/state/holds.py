@@ -5,13 +5,37 @@ Rule of this file: plain values; symbol_book.py moves them.
 
 from decimal import Decimal
 
+import msgspec
+
 from daemon.model.amounts import ZERO
+from daemon.model.enums import OrderStatus
 from daemon.model.ids import ClientOrderId, InstrumentId
+from daemon.model.orders import Order
 from riskcaps.state.windows import DAY_NS, RollingSum
+from riskcaps.words.order_kinds import MARKET_TYPES
 
 IN_FLIGHT = "in_flight"
 WORKING = "working"
 UNKNOWN = "unknown"
+
+
+_PHASES = {
+    OrderStatus.APPROVED: IN_FLIGHT,
+    OrderStatus.SUBMITTED: IN_FLIGHT,
+    OrderStatus.UNKNOWN: UNKNOWN,
+}
+
+
+def phase_of(status: OrderStatus) -> str:
+    """The phase of the hold of an order that is in this state."""
+    return _PHASES.get(status, WORKING)
+
+
+def price_of(order: Order, ask_px: Decimal) -> Decimal:
+    """The price that an order found open is held at; without a limit, its trigger or the touch."""
+    if order.price is not None and order.order_type not in MARKET_TYPES:
+        return order.price
+    return max(order.stop_price or ZERO, ask_px)
 
 
 class Account:
@@ -51,52 +75,74 @@ class Account:
         self.inflight = self.unsettled = self.open_notional = ZERO
 
 
-class Hold:
-    """What one of our orders may still do."""
+class Hold(msgspec.Struct, eq=False):
+    """What one of our orders may still do. Equal to itself alone."""
 
-    __slots__ = (
-        "account", "client_order_id", "group", "instrument_id", "is_buy", "is_stop", "leaves",
-        "pays_value", "phase", "px", "quote", "realised", "reduced", "reserved", "weighs",
-    )  # fmt: skip
-
-    def __init__(
-        self,
-        client_order_id: ClientOrderId,
-        instrument_id: InstrumentId,
-        *,
-        is_buy: bool,
-        is_stop: bool,
-        leaves: Decimal,
-        px: Decimal,
-        quote: Account,
-        pays_value: bool,
-        account: Account,
-        phase: str,
-        reserved: bool,
-        group: str = "",
-    ) -> None:
-        self.client_order_id = client_order_id
-        self.instrument_id = instrument_id
-        self.is_buy = is_buy
-        self.is_stop = is_stop
-        self.leaves = leaves
-        self.px = px
-        self.quote = quote
-        self.pays_value = pays_value
-        """Whether it spends its value in quote; else its quantity in base (a spot sell)."""
-        self.account = account
-        """The account of what it spends."""
-        self.phase = phase
-        self.reserved = reserved
-        """Whether it counts in the account's `inflight`."""
-        self.realised = ZERO
-        self.reduced = False
-        self.group = group
-        """The OCO whose legs exclude each other; empty: it stands alone."""
-        self.weighs = True
-        """Whether its quantity counts; of a group only the worst hold's does."""
+    client_order_id: ClientOrderId
+    instrument_id: InstrumentId
+    is_buy: bool
+    is_stop: bool
+    leaves: Decimal
+    px: Decimal
+    quote: Account
+    pays_value: bool
+    """Whether it spends its value in quote; else its quantity in base (a spot sell)."""
+    account: Account
+    """The account of what it spends."""
+    phase: str
+    reserved: bool
+    """Whether it counts in the account's `inflight`."""
+    group: str = ""
+    """The OCO whose legs exclude each other; empty: it stands alone."""
+    realised: Decimal = ZERO
+    reduced: bool = False
+    weighs: bool = True
+    """Whether its quantity counts; of a group only the worst hold's does."""
+    awaits: "Awaited | None" = None
+    """The list that it is pending in; None: nothing has to be filled before it works."""
+    covered: Decimal = ZERO
+    """Of what counts, how much adds nothing to its side: it is pending (`Awaited`)."""
+    arrives: Decimal = ZERO
+    """How much of it is known to have traded before its fills are told."""
 
     @property
     def counted(self) -> Decimal:
         """The quantity that the sums hold for it."""
         return self.leaves if self.weighs else ZERO
+
+    @property
+    def spends(self) -> Decimal:
+        """How much it takes of its account; base that a pending sell waits for is not there yet."""
+        counted = self.leaves if self.weighs else ZERO
+        return counted * self.px if self.pays_value else counted - self.covered
+
+
+class Awaited:
+    """The first order of an OTO, and the orders that are pending behind it.
+
+    A pending order works only when the first one is filled wholly. So where the two are of opposite
+    sides, what is left of the first comes into the position before the pending one can trade, and
+    that much of it adds nothing to its side (`covered`).
+    """
+
+    __slots__ = ("first", "has_begun", "is_void", "pending")
+
+    def __init__(self, first: Hold | None) -> None:
+        self.first = first
+        """None: it has ended."""
+        self.pending: list[Hold] = []
+        self.has_begun = False
+        """A pending order has traded: the first was filled, whatever was told of it."""
+        self.is_void = False
+        """The first has ended with a rest: no pending order will ever work."""
+
+    def covered(self, hold: Hold) -> Decimal:
+        """How much of a pending order adds nothing to its side now."""
+        if not hold.weighs:
+            return ZERO
+        if self.is_void:
+            return hold.leaves
+        first = self.first
+        if first is None or self.has_begun or first.is_buy is hold.is_buy:
+            return ZERO
+        return min(hold.leaves, first.leaves)

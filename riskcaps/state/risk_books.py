@@ -12,7 +12,7 @@ from daemon.model.ids import ClientOrderId, InstrumentId, asset_name, first_of_l
 from daemon.model.list_legs import ListLeg
 from daemon.model.position import Position
 from riskcaps.state.conversion import Rates
-from riskcaps.state.holds import WORKING, Account, Hold
+from riskcaps.state.holds import WORKING, Account, Awaited, Hold
 from riskcaps.state.symbol_book import SymbolBook
 from riskcaps.words.capset import CapSet
 
@@ -30,6 +30,8 @@ class RiskBooks:
         self.holds: dict[ClientOrderId, Hold] = {}
         self.groups: dict[str, list[Hold]] = {}
         """Open legs of an OCO, of which one trades at most, by the list's id."""
+        self.awaited: dict[ClientOrderId, Awaited] = {}
+        """First orders that others are pending behind, by their id; until all have ended."""
         self.active: dict[InstrumentId, SymbolBook] = {}
         """The books that weigh in the portfolio: those with a position or an open order."""
         self.fees_owed: dict[str, Decimal] = {}
@@ -114,31 +116,34 @@ class RiskBooks:
         phase: str,
         reserved: bool | None = None,
         group: str = "",
+        first: ClientOrderId | None = None,
     ) -> Hold:
         """Hold an order against every cap; `reserved`: its cost is not in the venue's free yet.
 
-        `group`: the OCO that it is a leg of.
+        `group`: the OCO that it is a leg of. `first`: the order that it is pending behind.
         """
         pays_value = is_buy or book.model.sell_pays_value
-        hold = Hold(
+        hold = Hold(  # by place: by name it takes four times as long, for every order
             client_order_id,
             book.instrument_id,
-            is_buy=is_buy,
-            is_stop=is_stop,
-            leaves=qty,
-            px=px,
-            quote=book.quote_account,
-            pays_value=pays_value,
-            account=book.quote_account if pays_value else book.base_account,
-            phase=phase,
-            reserved=phase != WORKING if reserved is None else reserved,
-            group=group,
+            is_buy,
+            is_stop,
+            qty,
+            px,
+            book.quote_account,
+            pays_value,
+            book.quote_account if pays_value else book.base_account,
+            phase,
+            phase != WORKING if reserved is None else reserved,
+            group,
         )
         self.holds[client_order_id] = hold
         book.add_hold(hold)
         if group:
             self.groups.setdefault(group, []).append(hold)
             self.weigh_group(group)
+        if first is not None:
+            self.wait(first, hold)
         self.active[book.instrument_id] = book
         return hold
 
@@ -146,6 +151,8 @@ class RiskBooks:
         """Forget an order, and release what it may still do."""
         del self.holds[hold.client_order_id]
         book = self.by_id[hold.instrument_id]
+        if self.awaited:
+            self._leave_list(hold)
         book.drop_hold(hold)
         if hold.group:
             self.groups[hold.group].remove(hold)
@@ -163,6 +170,56 @@ class RiskBooks:
         worst = max(holds, key=lambda hold: (hold.leaves, hold.px))
         for hold in holds:
             self.by_id[hold.instrument_id].weigh(hold, weighs=hold is worst)
+        self.cover(worst.awaits)
+
+    def wait(
+        self, first: ClientOrderId, *holds: Hold, has_begun: bool = False, is_void: bool = False
+    ) -> None:
+        """These orders are pending behind the one with this id."""
+        awaited = self.awaited.get(first)
+        if awaited is None:
+            awaited = self.awaited[first] = Awaited(self.holds.get(first))
+        awaited.has_begun |= has_begun
+        awaited.is_void |= is_void
+        for hold in holds:
+            hold.awaits = awaited
+            awaited.pending.append(hold)
+        self.cover(awaited)
+
+    def never_fills(self, client_order_id: ClientOrderId) -> None:
+        """An order has ended with a rest: what is pending behind it never works."""
+        awaited = self.awaited.get(client_order_id)
+        if awaited is not None and not awaited.has_begun:
+            awaited.is_void = True
+            self.cover(awaited)
+
+    def cover(self, awaited: Awaited | None) -> None:
+        """Say anew of the orders of an OTO how much adds nothing to its side."""
+        if awaited is None:
+            return
+        for hold in awaited.pending:
+            self.by_id[hold.instrument_id].cover(hold, awaited.covered(hold))
+        first = awaited.first
+        if first is not None and awaited.has_begun:
+            self.by_id[first.instrument_id].arrive(first, first.leaves)
+
+    def _leave_list(self, hold: Hold) -> None:
+        """An order has ended: those that are pending behind it work now, or never."""
+        awaited, book = hold.awaits, self.by_id[hold.instrument_id]
+        if awaited is not None:
+            book.cover(hold, ZERO)
+            awaited.pending.remove(hold)
+        elif (awaited := self.awaited.get(hold.client_order_id)) is not None:
+            if hold.leaves:
+                self.never_fills(hold.client_order_id)
+            book.arrive(hold, ZERO)
+            awaited.first = None
+            self.cover(awaited)
+            for one in awaited.pending:
+                if one.phase == WORKING:
+                    self.by_id[one.instrument_id].settle(one)
+        if awaited is not None and awaited.first is None and not awaited.pending:
+            self.awaited = {k: one for k, one in self.awaited.items() if one is not awaited}
 
     def lift_list(self, leg: ListLeg) -> None:
         """Another order of a list is being decided on; then `lower_list`, without exception.
@@ -171,6 +228,7 @@ class RiskBooks:
         """
         for hold in self.groups.get(leg.list_id, ()) if leg.excludes_others else ():
             self.by_id[hold.instrument_id].weigh(hold, weighs=False)
+            self.cover(hold.awaits)
         self._show_first(leg, shown=False)
 
     def lower_list(self, leg: ListLeg) -> None:
@@ -189,7 +247,10 @@ class RiskBooks:
 
         Their orders stay open, with whatever quantity, until the venue has ended them.
         """
-        taken, rivals = min(hold.leaves, qty), self.groups.get(hold.group, ())
+        taken, rivals = min(hold.leaves, qty), self.groups.get(hold.group, ()) if hold.group else ()
+        awaited = self.awaited.get(hold.client_order_id, hold.awaits) if self.awaited else None
+        if hold.awaits is not None:
+            hold.awaits.has_begun = True
         for rival in rivals:  # what the venue has spent is in the weight of the one that traded
             self.by_id[rival.instrument_id].weigh(rival, weighs=rival is hold)
         self.by_id[hold.instrument_id].shrink_hold(hold, taken, settled=True)
@@ -197,7 +258,10 @@ class RiskBooks:
             if rival is not hold:
                 book = self.by_id[rival.instrument_id]
                 book.shrink_hold(rival, min(rival.leaves, qty), settled=False)
-        self.weigh_group(hold.group)
+        if rivals:
+            self.weigh_group(hold.group)
+        if awaited is not None:
+            self.cover(awaited)
 
     def positions(self) -> dict[InstrumentId, Position]:
         """Net traded quantity and profit of every instrument that was traded."""
@@ -227,6 +291,7 @@ class RiskBooks:
         """The venue forgot everything: no order, no position, no balance is known."""
         self.holds.clear()
         self.groups.clear()
+        self.awaited.clear()
         self.active.clear()
         self.fees_owed.clear()
         for account in self.accounts.values():

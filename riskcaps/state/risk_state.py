@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
 from daemon.model.amounts import ZERO
-from daemon.model.enums import OrderStatus, Side, TradingState
+from daemon.model.enums import Side, TradingState
 from daemon.model.halt import HaltFlag
 from daemon.model.ids import ClientOrderId, ClientOrderIdFactory, ExecId, InstrumentId
 from daemon.model.instrument import Instrument
@@ -26,22 +26,21 @@ from riskcaps.state.context import Contexts
 from riskcaps.state.day_result import DayResult
 from riskcaps.state.drawdown import EquityView
 from riskcaps.state.gate_health import GateHealth, clock_problem
-from riskcaps.state.holds import IN_FLIGHT, UNKNOWN, WORKING, Hold
+from riskcaps.state.holds import UNKNOWN, WORKING, Hold, phase_of, price_of
 from riskcaps.state.risk_books import RiskBooks
 from riskcaps.state.standing import Standing
 from riskcaps.state.symbol_book import SymbolBook
-from riskcaps.state.usage import levels_of, usage_of
+from riskcaps.state.usage import levels_of, ratio_usage, usage_of
 from riskcaps.state.valuation import Valuation
 from riskcaps.state.windows import Windows
 from riskcaps.words.capset import CapSet
 from riskcaps.words.explain import CapUsage
-from riskcaps.words.order_kinds import MARKET_TYPES, STOP_TYPES, bot_of, group_of
+from riskcaps.words.order_kinds import STOP_TYPES, bot_of, first_before, group_of
 
 _BUY = Side.BUY
 """Looked up once: on Python 3.11 a look at a member of an enum costs as much as a call."""
 
 EXEC_IDS_KEPT = 1024
-_UNPROVED = (OrderStatus.APPROVED, OrderStatus.SUBMITTED)
 
 
 class RiskState:
@@ -150,15 +149,17 @@ class RiskState:
         if len(self.exec_ids) > EXEC_IDS_KEPT:
             del self.exec_ids[next(iter(self.exec_ids))]
         books = self.books
-        book = books.book(fill.instrument_id)
-        before = book.realised - book.fees_quote
+        book = books.by_id.get(fill.instrument_id) or books.book(fill.instrument_id)
+        before = book.realised - book.fees_quote if self.bots.is_leaf else ZERO
         gained, reduced = book.book_fill(fill)
+        if books.awaited and fill.client_order_id in books.awaited and fill.fee_asset == book.base:
+            book.fees_since_sell += fill.fee
         if self.bots.is_leaf:
             self.day_result.add(book.quote, book.realised - book.fees_quote - before, now_ns)
         if fill.fee and fill.fee_asset not in {book.base, book.quote}:
             books.fees_owed[fill.fee_asset] = books.fees_owed.get(fill.fee_asset, ZERO) + fill.fee
         book.traded.add(now_ns, fill.qty)
-        books.account(book.quote).traded.add(now_ns, fill.qty * fill.price)
+        book.quote_account.traded.add(now_ns, fill.qty * fill.price)
         self.windows.executions.add(now_ns)
         self.behaviour.executed()
         hold = books.holds.get(fill.client_order_id)
@@ -172,7 +173,8 @@ class RiskState:
         books.follow(book)
         if book.position and (book.position > 0) == (fill.side is _BUY):
             self.alerts.note_position(book, fill.side)
-        self._mark_all()
+        if not self.bots.is_leaf:
+            self.alerts.add_losses(self.valuation.mark(book, now_ns), self.capset.numeraire)
         if self.bots.owners and (bot := self.bots.of(fill.client_order_id)) is not None:
             self.bots.hear(fill.client_order_id, bot.on_fill(fill, now_ns))
         if hold is None or self.alerts.fill_reaches_band(self.behaviour, self.ledger):
@@ -218,16 +220,17 @@ class RiskState:
         return self._settle()
 
     def on_leaves(self, client_order_id: ClientOrderId, leaves_qty: Decimal) -> Notices:
-        """An amend at the venue: the open quantity is smaller now (growing is a new order)."""
+        """Less is open: an amend, or what has ended and some fills of it are owed."""
         hold = self.books.holds.get(client_order_id)
         if hold is not None and leaves_qty < hold.leaves:
             book = self.books.by_id[hold.instrument_id]
             book.shrink_hold(hold, hold.leaves - max(leaves_qty, ZERO), settled=False)
             self.books.weigh_group(hold.group)
+            self.books.cover(self.books.awaited.get(client_order_id, hold.awaits))
             if not hold.leaves:
                 self._finish(hold)
-            if self.bots.owners and (bot := self.bots.of(client_order_id)) is not None:
-                self.bots.hear(client_order_id, bot.on_leaves(client_order_id, leaves_qty))
+        if self.bots.owners and (bot := self.bots.of(client_order_id)) is not None:
+            self.bots.hear(client_order_id, bot.on_leaves(client_order_id, leaves_qty))
         return self.alerts.take()
 
     def on_venue_reject(
@@ -276,21 +279,16 @@ class RiskState:
             return self.alerts.take()
         self.fact(now_ns)
         book = self.books.book(order.instrument_id)
-        px = order.price if order.order_type not in MARKET_TYPES else None
-        if px is None:
-            px = max(order.stop_price or ZERO, book.top.ask_px if book.top else ZERO)
-        phase = IN_FLIGHT if order.status in _UNPROVED else WORKING
-        if order.status is OrderStatus.UNKNOWN:
-            phase = UNKNOWN
         self.books.take_hold(
-            order.client_order_id,
+            cid,
             book,
             is_buy=order.side is Side.BUY,
             is_stop=order.order_type in STOP_TYPES,
             qty=order.leaves_qty,
-            px=px,
-            phase=phase,
+            px=price_of(order, book.top.ask_px if book.top else ZERO),
+            phase=phase_of(order.status),
             group=group_of(order.order_list),
+            first=first_before(order.order_list),
         )
         bot = self.bots.own(order.client_order_id, order.strategy_id, self.books.holds)
         if bot is not None:
@@ -349,7 +347,7 @@ class RiskState:
     def usage(self, now_ns: int) -> tuple[CapUsage, ...]:
         """Each cap that fills up, with what is used of it now."""
         self.advance(now_ns)
-        return usage_of(self._levels())
+        return (*usage_of(self._levels()), *ratio_usage(self.capset, self.windows, self.now_ns))
 
     def equity(self, now_ns: int) -> EquityView:
         """Equity in the numeraire as last marked, with its parts where they can be valued."""

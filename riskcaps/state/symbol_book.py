@@ -8,7 +8,10 @@ Rules of this file:
 4. Sums run; nothing here loops over open orders. Open prices are kept sorted (log n).
 5. A fee taken in base shrinks the position as the venue does. It is known only with the fill, so a
    sell whose fee is taken in base ends that fee lower than its hold said: no breach, but the next
-   sell is measured from there (`fees_since_sell`).
+   sell is measured from there (`fees_since_sell`). The same holds of the fee of a buy, where sells
+   wait for it (OTO).
+6. A pending order trades only after the first order of its list, so its side counts it given that
+   the first stands in the position. Counts, notional and turnover hold it whole from the start.
 """
 
 from bisect import bisect_left, insort
@@ -40,14 +43,15 @@ class SymbolBook:
     """All that the gate knows of one instrument."""
 
     __slots__ = (
-        "at_par", "base", "base_account", "blocked", "buy_pxs", "buys_open", "caps", "cost",
+        "arriving", "at_par", "base", "base_account", "blocked", "buy_pxs", "buys_covered",
+        "buys_open", "caps", "cost",
         "fees_quote", "fees_since_sell", "filters", "has_multipliers", "instrument",
         "instrument_id", "last", "last_ns", "mark_ask", "mark_bid", "market_made",
         "market_version", "minute", "model", "open_count", "order_types", "position",
         "price_high", "price_low", "qty_high", "qty_low", "qty_step", "quote", "quote_account",
-        "realised", "sell_pxs", "sells_open", "stops_open", "symbol", "terms_version", "tick",
-        "top", "top_ns", "traded", "unknown_count", "unset", "version", "was_traded", "watch",
-        "windows", "worth",
+        "realised", "sell_pxs", "sells_covered", "sells_open", "stops_open", "symbol",
+        "terms_version", "tick", "top", "top_ns", "traded", "unknown_count", "unset", "version",
+        "was_traded", "watch", "windows", "worth",
     )  # fmt: skip
 
     def __init__(self, instrument_id: InstrumentId) -> None:
@@ -92,6 +96,9 @@ class SymbolBook:
     def clear_holds(self) -> None:
         """Forget every open order (restore, testnet wipe)."""
         self.buys_open = self.sells_open = ZERO
+        self.buys_covered = self.sells_covered = self.arriving = ZERO
+        """Of what is open on a side, how much adds nothing to it: it is pending behind an order of
+        the other side that is filled before (rule 6). `arriving`: bought less sold, not told."""
         self.buy_pxs: list[Decimal] = []
         self.sell_pxs: list[Decimal] = []
         self.open_count = self.stops_open = self.unknown_count = 0
@@ -200,11 +207,11 @@ class SymbolBook:
 
     def long_worst(self) -> Decimal:
         """Position when every open buy fills and no sell does (may be negative)."""
-        return self.position + self.buys_open
+        return self.position + self.buys_open - self.buys_covered
 
     def short_worst(self) -> Decimal:
         """Short position when every open sell fills and no buy does (may be negative)."""
-        return self.sells_open - self.position
+        return self.sells_open - self.sells_covered - self.position
 
     def px_max(self) -> Decimal:
         """The highest price of our open orders, 0 without any."""
@@ -218,7 +225,7 @@ class SymbolBook:
 
     def add_hold(self, hold: Hold) -> None:
         """Weigh one more open order."""
-        leaves, px = hold.counted, hold.px
+        leaves, px = hold.leaves, hold.px  # of a group, too, until it is weighed
         value = leaves * px
         hold.quote.open_notional += value
         if hold.is_buy:
@@ -266,17 +273,46 @@ class SymbolBook:
             del prices[bisect_left(prices, hold.px)]
         self.version += 1
 
+    def cover(self, hold: Hold, qty: Decimal) -> None:
+        """Of a pending order so much adds nothing to its side from now on."""
+        change = qty - hold.covered
+        if not change:
+            return
+        hold.covered = qty
+        if hold.is_buy:
+            self.buys_covered += change
+        else:
+            self.sells_covered += change
+        if hold.reserved and not hold.pays_value:
+            hold.account.inflight -= change
+        self.version += 1
+
+    def arrive(self, hold: Hold, qty: Decimal) -> None:
+        """So much of an order is known to have traded, though its fills are not told yet."""
+        change, hold.arrives = qty - hold.arrives, qty
+        if hold.is_buy:
+            self.sells_covered += change
+            self.arriving += change
+        else:
+            self.buys_covered += change
+            self.arriving -= change
+        self.version += 1
+
     def acknowledge(self, hold: Hold) -> None:
-        """The venue has it: what it takes is the venue's to lock from now on."""
+        """The venue has it: what it takes is the venue's to lock, at once or when it works."""
         if hold.phase == UNKNOWN:
             self.unknown_count -= 1
         hold.phase = WORKING
+        if hold.awaits is None or hold.awaits.first is None:
+            self.settle(hold)
+
+    def settle(self, hold: Hold) -> None:
+        """What it takes is locked by the venue from now on."""
         if hold.reserved:
             hold.reserved = False
-            account = hold.account
-            amount = hold.counted * hold.px if hold.pays_value else hold.counted
-            account.inflight -= amount
-            account.unsettled += amount
+            amount = hold.spends
+            hold.account.inflight -= amount
+            hold.account.unsettled += amount
 
     def shrink_hold(self, hold: Hold, qty: Decimal, *, settled: bool) -> None:
         """Take `qty` (at most its leaves) out of a hold; `settled`: the venue spent it."""
@@ -298,7 +334,7 @@ class SymbolBook:
 
     def drop_hold(self, hold: Hold) -> None:
         """Forget an order, and release what it may still do."""
-        leaves, px = hold.counted, hold.px
+        leaves, px = hold.leaves if hold.weighs else ZERO, hold.px
         if hold.is_buy:
             prices = self.buy_pxs
             self.buys_open -= leaves

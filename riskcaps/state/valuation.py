@@ -69,6 +69,8 @@ class Valuation:
                 if book.worth is None:
                     return None
                 total += book.worth
+        if not self._books.fees_owed:
+            return total
         owed = self._owed()
         return None if owed is None else total - owed
 

@@ -31,10 +31,12 @@ class _Stamps:
     never leaves, so that a head needs no look at the end of the list.
     """
 
-    __slots__ = ("_heads", "_stamps", "windows_ns")
+    __slots__ = ("_heads", "_stamps", "until_ns", "windows_ns")
 
     def __init__(self, *windows_ns: int) -> None:
         self.windows_ns = windows_ns
+        self.until_ns = 0
+        """Until then the counts are those of the last question; every event makes it 0."""
         self._stamps: array[int]
         self._heads: list[int]
         self.restore(())
@@ -44,6 +46,7 @@ class _Stamps:
         stamps = self._stamps
         stamps[-1] = now_ns
         stamps.append(_NEVER_NS)
+        self.until_ns = 0
         if not len(stamps) % _PRUNE_EVERY:
             self._prune(now_ns)
 
@@ -60,13 +63,19 @@ class _Stamps:
     def restore(self, deltas: Iterable[int]) -> None:
         """Take a `state()` back."""
         self._stamps = array("q", [*accumulate(deltas), _NEVER_NS])
+        self.until_ns = 0
         self._heads = [0] * len(self.windows_ns)
 
 
 class RollingCount(_Stamps):
     """How many events lie in one window."""
 
-    __slots__ = ()
+    __slots__ = ("kept",)
+
+    def __init__(self, window_ns: int) -> None:
+        super().__init__(window_ns)
+        self.kept = 0
+        """The count, while it is not after `until_ns`."""
 
     def count(self, now_ns: int) -> int:
         """Events in the window as of now."""
@@ -78,16 +87,20 @@ class RollingCount(_Stamps):
             if stamps[head] < oldest_ns:
                 head = bisect_left(stamps, oldest_ns, head)
             heads[0] = head
-        return len(stamps) - 1 - head
+        self.until_ns = stamps[head] + self.windows_ns[0]
+        self.kept = len(stamps) - 1 - head
+        return self.kept
 
 
 class CancelCounts(_Stamps):
     """How many events lie in the last second and minute."""
 
-    __slots__ = ()
+    __slots__ = ("kept",)
 
     def __init__(self) -> None:
         super().__init__(SECOND_NS, MINUTE_NS)
+        self.kept: list[int] = [0, 0]
+        """The counts, while it is not after `until_ns`; never changed in place."""
 
     def counts(self, now_ns: int) -> list[int]:
         """Events in [second, minute] as of now."""
@@ -104,7 +117,9 @@ class CancelCounts(_Stamps):
                 minute = bisect_left(stamps, now_ns - MINUTE_NS, minute)
             heads[1] = minute
         size = len(stamps) - 1
-        return [size - second, size - minute]
+        self.until_ns = min(stamps[second] + SECOND_NS, stamps[minute] + MINUTE_NS)
+        self.kept = [size - second, size - minute]
+        return self.kept
 
 
 class OrderCounts(_Stamps):

@@ -1,6 +1,7 @@
 """Groups of order types and of senders that several rules ask for."""
 
 from daemon.model.enums import OrderType
+from daemon.model.ids import ClientOrderId, first_of_list
 from daemon.model.intents import ENGINE, OPERATOR
 from daemon.model.list_legs import ListLeg
 
@@ -30,7 +31,11 @@ def bot_of(strategy_id: str) -> str:
 def group_of(leg: ListLeg | None) -> str:
     """The id of the list of which one order trades at most, where an order is one of these.
 
-    Of an OCO it is every order, of an OTO the pair that is pending (OTOCO); else it is empty. What
-    is pending counts from the start, as if it could be working.
+    Of an OCO it is every order, of an OTO the pair that is pending (OTOCO); else it is empty.
     """
     return leg.list_id if leg is not None and leg.excludes_others else ""
+
+
+def first_before(leg: ListLeg | None) -> ClientOrderId | None:
+    """The order that must be filled wholly before this one works; None: it waits for none."""
+    return first_of_list(leg.list_id) if leg is not None and leg.is_pending else None

@@ -144,6 +144,7 @@ _CLIENT = {
 _FRAME = {
     "control.tool.command_frame",
     "control.tool.failures",
+    "control.tool.json_manner",
     "control.tool.kill_command",
     "control.tool.mounted_commands",
     "control.tool.root_command",

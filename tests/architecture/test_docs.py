@@ -22,6 +22,7 @@ from tests.architecture.tree import PACKAGES, ROOT, files, product_modules, text
 
 README_LINES_MAX = 160
 FILES_OF_OTHERS = {
+    "FILE.py",
     "my_bot.py",
     "always_buy.py",
     "hummingbot/connector/exchange/binance/binance_constants.py",

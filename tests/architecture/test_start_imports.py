@@ -1,19 +1,31 @@
-"""A daemon without bots starts without the gateway, the tool's screens and what they import."""
+"""What a start imports: no gateway without bots, no screens; and it reads no authorities of TLS."""
 
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
+
+import pytest
 
 from tests.architecture.tree import ROOT
+from tests.support.certificates import certificate
 
 DAEMON = """
 import json, sys
 import daemon.boot
 print(json.dumps(sorted(sys.modules)))
 """
+AUTHORITIES = """
+import gc, importlib, ssl, sys
+importlib.import_module(sys.argv[1])
+made = [one for one in gc.get_objects() if isinstance(one, ssl.SSLContext)]
+print(len(made), sum(one.cert_store_stats()["x509_ca"] for one in made))
+"""
 NOT_AT_START = {
     "aiohttp.web",
     "click",
+    "control.tool.init_wizard",
     "cryptography",
     "daemon.demo",
     "daemon.shell.gateway",
@@ -33,3 +45,19 @@ def test_a_daemon_that_serves_no_bot_imports_nothing_for_one() -> None:
     seen = set(json.loads(done.stdout))
     assert "daemon.app" in seen
     assert not seen & NOT_AT_START
+
+
+@pytest.mark.parametrize("entry", ["daemon.boot", "daemon.cli.sim_command"])
+def test_a_start_reads_no_authorities(entry: str, tmp_path: Path) -> None:
+    authorities = tmp_path / "authorities.pem"
+    authorities.write_bytes(certificate(tmp_path, "127.0.0.1").read_bytes())
+    environ = {**os.environ, "SSL_CERT_FILE": str(authorities)}
+    told = {
+        name: subprocess.run(
+            [sys.executable, "-c", AUTHORITIES, name],
+            cwd=ROOT, env=environ, capture_output=True, text=True, timeout=60, check=True,
+        ).stdout.split()
+        for name in (entry, "aiohttp")
+    }  # fmt: skip
+    assert told["aiohttp"] == ["2", "2"]  # as it is without us: two contexts, each with the one
+    assert told[entry] == ["2", "0"]

@@ -8,6 +8,7 @@ import asyncio
 import base64
 import logging
 import os
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter_ns
 from typing import Any, Protocol, cast
@@ -140,6 +141,47 @@ class CcxtClient:
     async def close(self) -> None:
         if self._exchange is not None:
             await self._exchange.close()
+
+
+class PythonBinanceClient:
+    """The other client in wide use: python-binance's AsyncClient, REST, signed."""
+
+    name = "python-binance"
+    loop_factory = staticmethod(asyncio.new_event_loop)
+
+    def __init__(self) -> None:
+        self._client: Any = None
+        self._made = 0
+
+    async def open(self, port: int) -> None:
+        with warnings.catch_warnings():  # it imports parts of websockets that go away
+            warnings.simplefilter("ignore", DeprecationWarning)
+            from binance import AsyncClient  # noqa: PLC0415 - see above
+        self._client = AsyncClient("k" * 64, "s" * 64)
+        self._client.API_URL = f"http://127.0.0.1:{port}/api"
+        await self.fire(1)
+
+    async def fire(self, count: int) -> list[tuple[str, int]]:
+        began = []
+        for _ in range(count):
+            made = f"python-binance-{self._made}"
+            self._made += 1
+            start = perf_counter_ns()
+            await self._client.create_order(
+                symbol="BTCUSDT",
+                side="BUY",
+                type="LIMIT",
+                timeInForce="GTC",
+                quantity="0.001",
+                price="25000",
+                newClientOrderId=made,
+            )
+            began.append((made, start))
+        return began
+
+    async def close(self) -> None:
+        if self._client is not None:
+            await self._client.close_connection()
 
 
 def place_payload(client_order_id: str) -> bytes:

@@ -6,7 +6,7 @@ A count is the same on a busy machine as on a quiet one, so a test holds it (tes
 "A wish to its bytes" begins with the intent and ends where the frame is handed to the socket; a
 report begins with the bytes of its frame and ends with its turn, lines written, metrics counted.
 Counted are frames of the product on the path of `our_path.py` and the turns of `stages.py`; the
-bench's own few are among them.
+bench's own few are among them, and the event hub that hears every line, as in the daemon.
 """
 
 import asyncio
@@ -20,6 +20,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Self
 
+from control.server.line_events import EventHub
 from daemon.model.enums import TradingState
 from daemon.model.position import Balance
 from daemon.shell.journal.journal_writer import Journal
@@ -84,6 +85,7 @@ def of_an_order(directory: Path) -> list[tuple[int, int]]:
     client, wire = SeatrialClient(), Wire()
     clock, halt = client._clock, client._halt
     client._journal = Journal(directory, run_id="bench1-1", mode="sim", exchange="sim")
+    client._journal.on_line = EventHub().publish
     adapter = spot(key="k" * 64, secret=b"s" * 64)
     client._link = link = VenueLink(
         endpoints=VenueEndpoints(
@@ -130,6 +132,7 @@ def of_an_order(directory: Path) -> list[tuple[int, int]]:
 async def of_turns(directory: Path) -> dict[str, list[tuple[int, int]]]:
     """A tick that is answered, and the three reports of its order."""
     turns, found = Turns(directory, Watch()), dict[str, list[tuple[int, int]]]()
+    turns.journal.on_line = EventHub().publish
 
     def counted(name: str, make: Callable[[], Any]) -> None:
         with Calls() as calls:

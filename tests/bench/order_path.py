@@ -1,4 +1,5 @@
-"""Row a: from an intent to its bytes at the venue, against prebuilt bytes and against ccxt async.
+"""Row a: from an intent to its bytes at the venue, against prebuilt bytes, ccxt async and
+python-binance.
 
 One spinning venue on one core, every client on the other, rounds interleaved. Times are matched
 by client order id; both ends read CLOCK_MONOTONIC.
@@ -11,13 +12,15 @@ import json
 import urllib.request
 from collections.abc import Callable
 
-from tests.bench.clients import CcxtClient, OrderClient, RawClient
+from tests.bench.clients import CcxtClient, OrderClient, PythonBinanceClient, RawClient
 from tests.bench.our_path import SeatrialClient
 from tests.bench.report import Row, at_least, at_most, median, quantile
 from tests.bench.world import beside
 
 WARM_UP = 200
-ORDERS_A_ROUND = {"prebuilt bytes": 1_500, "seatrial": 1_500, "ccxt async": 200}
+ORDERS_A_ROUND = {
+    "prebuilt bytes": 1_500, "seatrial": 1_500, "ccxt async": 200, "python-binance": 200,
+}  # fmt: skip
 ROUNDS = 7
 QUICK_ROUNDS = 2
 QUICK_SHARE = 4
@@ -91,12 +94,13 @@ def rows(*, quick: bool) -> list[Row]:
 
 def makers() -> list[Callable[[], OrderClient]]:
     """Every client that takes part."""
-    return [RawClient, SeatrialClient, CcxtClient]
+    return [RawClient, SeatrialClient, CcxtClient, PythonBinanceClient]
 
 
 def rows_of(samples: Samples) -> list[Row]:
     """Ratios from the samples of one run."""
     raw, peer = samples.p50("prebuilt bytes"), samples.p50("ccxt async")
+    other = samples.p50("python-binance")
     details = {
         name: {"p50_us": round(samples.p50(name), 2), "p99_us": round(samples.p99(name), 2)}
         for name in samples.rounds
@@ -128,6 +132,18 @@ def rows_of(samples: Samples) -> list[Row]:
             ratio=under_peer,
             target="≥ 5 x",
             met=at_least(under_peer, 5),
+            details={"p99_us": details["seatrial"]["p99_us"]},
+        ),
+        Row(
+            row="a",
+            name="order path, times faster than python-binance",
+            value=ours,
+            unit="µs",
+            baseline_name="python-binance",
+            baseline=other,
+            ratio=other / ours,
+            target="",
+            met=None,
             details={"p99_us": details["seatrial"]["p99_us"]},
         ),
     ]

@@ -241,7 +241,7 @@ class SeatrialClient:
                 "stop_price": None,
                 "reduce_only": order.reduce_only,
                 "reason": intent.reason,
-                "decision": answer.decision,
+                "decision": answer.inputs.plain(),
             },
             ts_ns=now_ns,
             session_id=SESSION,

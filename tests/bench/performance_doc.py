@@ -32,31 +32,61 @@ with the target that it had.
 METHOD = """## Method
 
 * **Order path (a, cpu)**: from a wish to its bytes at a venue that spins on the other core, against
-  the same bytes made beforehand (what the socket costs) and ccxt async. Every cap is on, the
-  journal is chained and written first. **a2** is the whole daemon under 900 ticks a second.
+  the same bytes made beforehand (the physical limit: what the socket alone costs), ccxt async and
+  python-binance. Every cap is on, the journal is chained and written first, the gate and the latch
+  are looked at with the send. **a2** is the whole daemon under 900 ticks a second.
 * **Gateway (g)**: the same client, the same order, in turn straight to the simulated venue and
   through the gateway, 30 ms apart: both are cold each time, as a bot's orders are.
 * **Starting (f)**: from exec to READY, bytecode compiled beforehand as an installation does.
 * **Calls**: frames of Python and calls of native code, counted with `sys.setprofile`
   (tests/bench/order_calls.py); they do not depend on the machine, so a test holds them.
-* Not measured here: python-binance and Nautilus. ccxt is the peer that `make bench` installs.
+* **Instructions**: valgrind's callgrind (`python -m tests.bench.instructions`); the difference of
+  two runs, so without start and imports. Of a kill it is the whole process `seatrial kill`.
+* Not measured here: Nautilus, which needs Python 3.12 and an environment of its own.
+"""
+MISSED = """## What is missed, and where its time goes
+
+Of an order's way from the wish to its bytes (`python -m tests.bench.stages`, shares): cap decision
+28 %, its inputs as text 5 %, the journal's line 9 % and its write(2) 8 %, the socket 17 %, encoding
+and signature 10 %, governor, rate at the bytes and clocks 13 %, the rest is making the objects.
+
+* **a**: bytes made beforehand cost 5 µs; line, write(2) and socket cost three times that before
+  anything is decided. Five times ccxt's speed would leave 25 µs for all of it.
+* **cap**: 1,713 byte codes a decision, hold and release (1,941 at commit 18ee774, 1,517 before bots
+  and order lists had caps), and some 30 operations of Decimal. Each part alone and warm takes half
+  as long: the whole is longer than the processor's caches and branch history. The regression from
+  10.2 to 12.6 µs (one machine, reference interpreter) came with the bots' scope of caps: a loop
+  over counted rules, hops to the shared state, inputs as an object. Without the fast path the table
+  alone takes 36 µs instead of 13, far above the 12 µs that would have let it go; so bounds and
+  their audit stay.
+* **b2, whole turn**: a fill moves position, profit, flows, turnover, equity, three losses, bands,
+  two lines of the journal; 930 byte codes for a new order, 2,400 and 2,650 for fills.
 """
 PICTURES = """## Where the time of an order goes
 
-From a wish to its bytes, sampled by py-spy: at commit 7ee9536, and after "fewer calls".
+From a wish to its bytes, sampled by py-spy, on the reference interpreter: at commit 18ee774, and
+after the merged hops.
 
 ![Before](images/order-path-before.svg)
 
 ![After](images/order-path-after.svg)
 """
 CALLS_BEFORE = {
-    "wish to bytes": (82, 34),
-    "tick, answered": (210, None),
-    "report: new": (97, 60),
-    "report: partial fill": (165, None),
-    "report: last fill": (173, None),
+    "wish to bytes": (61, 34),
+    "tick, answered": (189, None),
+    "report: new": (72, 60),
+    "report: partial fill": (142, None),
+    "report: last fill": (151, None),
 }
-"""Python calls at commit 7ee9536, and the target."""
+"""Python calls at commit 18ee774, and the target."""
+INSTRUCTIONS = "instructions"
+INSTRUCTIONS_BEFORE = {
+    "wish to bytes": 328_289,
+    "report (mean of new, partial fill, last fill)": 401_354,
+    "seatrial kill, the whole process": 130_783_731,
+    "python -c pass": 28_303_927,
+}
+"""Instructions at commit 18ee774, on the reference interpreter."""
 
 
 def keep(rows: Sequence[Row], *, quick: bool, path: Path = FIGURES) -> dict[str, Any]:
@@ -111,7 +141,26 @@ def page(known: dict[str, Any], names: Sequence[str], calls: dict[str, tuple[int
         met = "" if target is None else "✓" if python <= target else "✗"
         limit = "" if target is None else f"≤ {target}"
         lines.append(f"| {what} | {before} | {python} | {native} | {limit} | {met} |")
-    return "\n".join([*lines, "", METHOD, PICTURES])
+    counted = known.get(INSTRUCTIONS)
+    if counted is not None:
+        on, python = counted["on"], counted["python"]
+        lines += ["", f"| instructions ({on}, {python}) | before | now | |", "|---|---|---|---|"]
+        for what, now in counted["counts"].items():
+            before = INSTRUCTIONS_BEFORE.get(what)
+            told = ("", "") if before is None else (f"{before:,}", f"{now / before - 1:+.0%}")
+            lines.append(f"| {what} | {told[0]} | {now:,} | {told[1]} |")
+    return "\n".join([*lines, "", MISSED, METHOD, PICTURES])
+
+
+def keep_instructions(found: dict[str, int]) -> None:
+    """Put counted instructions into the file of figures; `make bench` shows them from then on."""
+    known: dict[str, Any] = json.loads(FIGURES.read_text())
+    known[INSTRUCTIONS] = {
+        "on": utc_text(SystemClock().now_ns())[:16].replace("T", " "),
+        "python": platform.python_version(),
+        "counts": found,
+    }
+    FIGURES.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")
 
 
 def write(rows: Sequence[Row], names: Sequence[str], *, quick: bool) -> None:

@@ -81,7 +81,7 @@ TURN: tuple[tuple[Any, str, str], ...] = (
     (TurnContext, "approve", "      books, record"),
     (RiskState, "on_fill", "    gate: fill"),
     (pump_module, "input_text", "  input's text"),
-    (Journal, "append_text", "  line: chain (each)"),
+    (Journal, "append", "  line: encode, chain (each)"),
     (Pump, "_take", "  records, effects"),
     (Journal, "flush", "    write(2)"),
     (WsCodec, "place", "    encode, sign"),

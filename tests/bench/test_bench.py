@@ -79,9 +79,11 @@ def test_an_order_that_never_arrived_is_an_error() -> None:
 
 def test_ratios_are_of_one_run() -> None:
     samples = Samples()
-    for name, took_us in (("prebuilt bytes", 7), ("seatrial", 28), ("ccxt async", 250)):
+    took = {"prebuilt bytes": 7, "seatrial": 28, "ccxt async": 250, "python-binance": 140}
+    for name, took_us in took.items():
         samples.add(name, [("a", 0)], {"a": took_us * 1_000})
-    over_raw, under_peer = rows_of(samples)
+    over_raw, under_peer, under_other = rows_of(samples)
+    assert under_other.ratio == pytest.approx(5.0)
     assert over_raw.ratio == pytest.approx(4.0)
     assert over_raw.met
     assert not over_raw.moonshot_met

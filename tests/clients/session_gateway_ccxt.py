@@ -87,6 +87,7 @@ def over_rest(exchange: Any, box: BotBox) -> dict[str, Any]:
     facts["all_orders"] = len(exchange.fetch_orders(PAIR))
     facts["balance_after"] = exchange.fetch_balance()["info"]["balances"]
     facts["venue_balances_after"] = venue_balances(box)
+    facts["bracket"] = bracket(exchange, box)
     facts["errors"] = errors(exchange, bid, ask)
     return facts
 
@@ -110,6 +111,42 @@ def partial_fill(exchange: Any, box: BotBox, ask: float) -> dict[str, Any]:
                     return {"seen": seen["info"], "canceled": canceled, "venue": row}
         exchange.create_order(PAIR, "market", "buy", 0.002)
     raise AssertionError("no order was filled in part")
+
+
+def bracket(exchange: Any, box: BotBox) -> list[dict[str, Any]]:
+    """An entry, a gain above it that somebody takes, and a stop below it."""
+    other = OtherTrader(box.sim)
+    for _ in range(50):  # the market moves: until the gain rested and was taken
+        book = exchange.fetch_order_book(PAIR, 5, {"limit": 5})
+        bid, ask = book["bids"][0][0], book["asks"][0][0]
+        up = exchange.price_to_precision(PAIR, ask + 1)
+        placed = exchange.private_post_orderlist_otoco(
+            {
+                "symbol": "BTCUSDT", "workingType": "LIMIT", "workingSide": "BUY",
+                "workingTimeInForce": "GTC", "workingQuantity": "0.001",
+                "workingPrice": exchange.price_to_precision(PAIR, ask * 1.01),
+                "pendingSide": "SELL", "pendingQuantity": "0.001",
+                "pendingAboveType": "LIMIT_MAKER", "pendingAbovePrice": up,
+                "pendingBelowType": "STOP_LOSS_LIMIT", "pendingBelowTimeInForce": "GTC",
+                "pendingBelowStopPrice": exchange.price_to_precision(PAIR, bid * 0.98),
+                "pendingBelowPrice": exchange.price_to_precision(PAIR, bid * 0.97),
+            }
+        )  # fmt: skip
+        ids = [one["orderId"] for one in placed["orderReports"]]
+        rows: list[dict[str, Any]] = []
+        for _ in range(10):
+            other.take("BUY", "0.02", up)
+            rows = [exchange.fetch_order(one, PAIR)["info"] for one in ids]
+            if all(row["status"] in ("FILLED", "EXPIRED") for row in rows):
+                break
+        else:  # it is not at the best price any more
+            exchange.private_delete_orderlist(
+                {"symbol": "BTCUSDT", "orderListId": placed["orderListId"]}
+            )
+        if rows[1]["status"] == "FILLED":
+            return [{"told": row, "venue": venue_order(box, row["orderId"])} for row in rows]
+        exchange.create_order(PAIR, "market", "sell", 0.00099)
+    raise AssertionError("no gain was taken")
 
 
 def oco(exchange: Any, bid: float) -> dict[str, Any]:

@@ -124,6 +124,14 @@ def test_an_oco_by_the_librarys_calls(rest: Facts) -> None:
     assert oco["after"]["listOrderStatus"] == "ALL_DONE"
 
 
+def test_a_bracket_around_a_new_entry(rest: Facts) -> None:
+    told = [one["told"] for one in rest["bracket"]]
+    assert [one["status"] for one in told] == ["FILLED", "FILLED", "EXPIRED"]
+    for one in rest["bracket"]:
+        assert one["told"]["executedQty"] == one["venue"]["executedQty"]
+        assert one["told"]["status"] == one["venue"]["status"]
+
+
 @pytest.mark.parametrize(
     ("mistake", "error", "text"),
     [

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from control.tool.client import call
 from daemon.shell.anchors.anchor_sender import RECEIPTS_NAME
 from evidence.evidence_commands import evidence_group
 from tests.support.box import Box
@@ -116,3 +117,50 @@ def test_heads_leave_the_box_as_it_runs_and_no_order_waits_for_them(tmp_path, wi
     intact, _ = judged(forged, witnessed, process.address)
     second = kept[1]["receipt"]["seq"]
     assert any(f"anchor_differs, first at seq {second}" in why for why in intact["reasons"])
+
+
+ANCHOR = """
+[strategies.anchor]
+class = "anchor"
+symbols = ["BTCUSDT"]
+params = { quiet_s = 1, away_bps = 7, stands = true }
+"""
+
+
+def quiet_session(box: Box) -> None:
+    """A session up to the moment when the anchor order stands at the venue."""
+    box.must("start", "--reason", "to close the stretch", "--yes")
+    box.until(lambda status: any(o["status"] == "ACCEPTED" for o in status["open_orders"]))
+    box.must("stop", "--reason", "closed", "--yes")
+    box.until(lambda status: not status["session_id"])
+
+
+def as_the_venue_has_it(box: Box) -> dict:
+    """What the accountant says of a box's journal against the simulated venue's list."""
+    ledger = box.directory / "ledger.json"
+    ledger.write_text(json.dumps(box.sim.ledger()))
+    given = ["--venue-history", str(ledger), "--json"]
+    done = CliRunner().invoke(
+        evidence_group, ["verify", str(box.directory / "state/journal"), *given]
+    )
+    [found] = json.loads(done.output)["journals"].values()
+    return found
+
+
+def test_with_the_venue_alone_an_order_closes_what_stands_before_and_the_end(tmp_path):
+    """A drill, then a session of nothing but the anchor order: the stop's own lines are left."""
+    with Box(tmp_path / "box", strategy="quiet", tables=ANCHOR) as box:
+        quiet_session(box)
+        call(box.socket, "drill", drill="cap-rejection", reason="to be covered")
+        open_end = as_the_venue_has_it(box)
+        assert open_end["intact"]["verdict"] == "UNANCHORED"
+        assert "drill cap-rejection passed" in str(open_end["intact"]["reasons"])
+        quiet_session(box)
+        closed = as_the_venue_has_it(box)
+        journal = sorted((box.directory / "state/journal").glob("journal-*.jsonl"))
+        lines = [json.loads(line) for path in journal for line in path.read_bytes().splitlines()]
+    assert closed["intact"]["verdict"] == "OK", closed
+    assert closed["venue_anchors"]["misfits"] == 0
+    first = closed["venue_anchors"]["after_last_anchor"]["first_seq"]
+    turn = next(line for line in lines if line["seq"] == first)
+    assert turn["input"]["method"] == "stop", "the turn whose cancel is the last anchor"

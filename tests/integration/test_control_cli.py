@@ -180,7 +180,7 @@ def test_an_event_type_that_does_not_exist_is_not_waited_for(tmp_path: Path) -> 
     with serving(tmp_path) as path:
         result = run(path, "tail", "--type", "filll")
     assert result.exit_code == 2
-    assert "'filll' is not one of" in result.stderr
+    assert "no event type 'filll'; did you mean fill" in result.stderr
 
 
 def test_watch_without_a_terminal_says_what_there_is_instead(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from control.tool import init_wizard
+from control.tool import caps_fit, init_wizard
 from control.tool.command_frame import Wiring
 from control.tool.mounted_commands import _symbol_facts
 from control.tool.root_command import control_group
@@ -59,7 +59,7 @@ def test_the_daemon_accepts_what_init_writes(tmp_path: Path, preset: str, strate
     assert loaded.settings.venue.environment == "binance-spot-testnet"
     assert list(loaded.settings.strategies) == [strategy]
     assert set(loaded.settings.venue.symbols) == set(
-        init_wizard.symbols_of(init_wizard.read_preset(preset))
+        caps_fit.symbols_of(init_wizard.read_preset(preset))
     )
 
 
@@ -293,9 +293,9 @@ def test_caps_are_fitted_to_a_symbol_of_another_quote(tmp_path: Path) -> None:
 def test_a_quote_whose_pair_stands_the_other_way_round_is_fitted_too() -> None:
     facts = {"base": "BTC", "quote": "TRY", "lot": "0.00001", "notional_min": "10", "price": "2E6"}
     found = {"USDTTRY": {"base": "USDT", "quote": "TRY", "price": "40"}}
-    rate = init_wizard.rate_of("USDTTRY", found, facts)
+    rate = caps_fit.rate_of("USDTTRY", found, facts)
     assert Decimal(rate) == Decimal("0.025")
-    text = init_wizard.fitted(
+    text = caps_fit.fitted(
         init_wizard.read_preset("testnet-strict"),
         "BTCTRY",
         {**facts, "pair": "USDTTRY", "rate": rate},
@@ -308,11 +308,73 @@ def test_a_quote_whose_pair_stands_the_other_way_round_is_fitted_too() -> None:
 
 def test_a_quote_that_the_caps_do_not_count_in_is_refused_with_the_mend() -> None:
     facts = {"base": "XRP", "quote": "EUR", "lot": "1", "notional_min": "5", "price": "0.5"}
-    with pytest.raises(init_wizard.WizardError, match="quoted in EUR"):
-        init_wizard.fitted(init_wizard.read_preset("tiny"), "XRPEUR", facts)
+    with pytest.raises(caps_fit.WizardError, match="quoted in EUR"):
+        caps_fit.fitted(init_wizard.read_preset("tiny"), "XRPEUR", facts)
+
+
+@pytest.mark.parametrize(
+    ("changes", "lines"),
+    [
+        ({}, ('order_notional_quote_max = "1500"', "as BTCUSDT; 0.0015 % of a day's trades")),
+        (
+            {"day_volume": "200000"},
+            ('order_notional_quote_max = "200"', "0.1 % of a day's trades"),
+        ),
+        (
+            {"day_volume": "40"},
+            ('order_notional_quote_max = "10"', "twice the venue's least order: XUSDT hardly"),
+        ),
+        ({"tick": "0.01"}, ("collar_bps_max = 1001", "5 ticks: one is 200 bps")),
+        ({"orders_open": "5"}, ("orders_open_max = 5", "the venue takes no more")),
+        (
+            {"order_types": "LIMIT LIMIT_MAKER"},
+            ('order_types = ["LIMIT", "LIMIT_MAKER"]', "that the venue takes here"),
+        ),
+        ({"day_volume": "0"}, ('order_notional_quote_max = "1500"', "the venue told no volume")),
+    ],
+)
+def test_each_fitted_cap_says_why_its_number_is_what_it_is(
+    changes: dict[str, str], lines: tuple[str, str]
+) -> None:
+    facts = {"base": "X", "quote": "USDT", "lot": "1", "notional_min": "5", "price": "0.5",
+             "tick": "0.0001", "day_volume": "100000000", "orders_open": "200",
+             "order_types": "LIMIT LIMIT_MAKER MARKET STOP_LOSS"}  # fmt: skip
+    preset = init_wizard.read_preset("testnet-strict")
+    text = caps_fit.fitted(preset, "XUSDT", {**facts, **changes})
+    written = caps_fit.lines_of(text, "XUSDT")
+    assert all(" # " in line for line in written)
+    value, why = lines
+    assert [line for line in written if line.startswith(value) and why in line], written
+    caps = tomllib.loads(text)["caps"]["symbols"]
+    row, pattern = caps["XUSDT"], caps["BTCUSDT"]
+    assert row.keys() == pattern.keys()
+    worth = Decimal(row["order_qty_base_max"]) * Decimal("0.5")
+    assert worth <= Decimal(row["order_notional_quote_max"]) <= 1_500, "never looser"
+    assert Decimal(row["exposure_quote_max"]) <= Decimal(pattern["exposure_quote_max"])
+
+
+def test_without_the_venue_a_symbol_that_the_preset_does_not_know_is_refused_with_the_mend(
+    tmp_path: Path,
+) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    line = {"rest": f"http://127.0.0.1:{port}", "ws_api": f"ws://127.0.0.1:{port}/ws-api/v3",
+            "streams": f"ws://127.0.0.1:{port}", "api_key": "k", "api_secret": "s"}  # fmt: skip
+    made = CliRunner().invoke(
+        control_group,
+        ["init", "--dir", str(tmp_path / "box"), "--sim", "-", "--symbol", "DOGEUSDT"],
+        obj=Wiring(symbol_facts=_symbol_facts),
+        input=json.dumps(line) + "\n",
+    )
+    assert made.exit_code == 1
+    for words in ("the venue cannot be asked", "that the simulated venue runs",
+                  "a symbol that these caps know (BTCUSDT", "[caps.symbols.DOGEUSDT]"):  # fmt: skip
+        assert words in made.stderr
+    assert not (tmp_path / "box").exists()
 
 
 def test_orders_below_the_venues_least_are_refused() -> None:
     facts = {"base": "X", "quote": "USDT", "lot": "1", "notional_min": "100000", "price": "0.5"}
-    with pytest.raises(init_wizard.WizardError, match="takes none below"):
-        init_wizard.fitted(init_wizard.read_preset("tiny"), "XUSDT", facts)
+    with pytest.raises(caps_fit.WizardError, match="takes none below"):
+        caps_fit.fitted(init_wizard.read_preset("tiny"), "XUSDT", facts)

@@ -158,6 +158,14 @@ def test_kill_dash_nine_loses_nothing(tmp_path: Path) -> None:
     starts = [e for e in journal_lines(result) if e["event_type"] == "run_start"]
     assert len(starts) == 3
     assert_replays(result)
-    found = notarised(Path(result["journal"]).parent, result)
+    assert result["anchored_by"] == ["the simulated venue's orders"]
+    told = json.loads(Path(result["evidence_json"]).read_text())["journals"][0]
+    found = told["venue_anchors"]
     assert found["anchors"] == found["ids"] > 0
     assert (found["misfits"], found["lost_tail"]["count"]) == (0, 0)
+    left = told["anchoring"]["uncovered"]
+    assert (left["first_seq"], left["lines"]) == (
+        found["covered_seq"] + 1,
+        result["uncovered_lines"],
+    )
+    assert any(item["what"] == "kill, verified empty" for item in left["items"])

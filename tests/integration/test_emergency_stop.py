@@ -75,6 +75,10 @@ async def test_it_cancels_by_symbol_and_verifies_twice(warm: bool) -> None:
     assert report.last_cancel_ns < report.verified_empty_ns
     names = SOCKET_NAMES if warm else REST_NAMES
     assert len(venue.asked(names["cancel"])) == 2, "one call a symbol, not one an order"
+    by_name = venue.asked("order.cancel" if warm else "DELETE order")
+    assert len(by_name) == 2, "and one order of each under an id of ours: the venue keeps our head"
+    digests = {str(query["newClientOrderId"])[-16:] for query in by_name}
+    assert digests == {chain_digest(HEAD)}
     assert len(venue.asked(names["list"])) == 3, "once with orders, twice empty"
 
 
@@ -89,7 +93,7 @@ async def test_foreign_orders_are_left_alone() -> None:
     assert report.canceled == MANY
     assert {row["clientOrderId"] for row in venue.open_orders()} == {"web_1", "stother1-1-1"}
     assert [query["symbol"] for query in venue.asked("DELETE openOrders")] == ["ETHUSDT"]
-    assert len(venue.asked("DELETE order")) == MANY / 2
+    assert len(venue.asked("DELETE order")) == MANY / 2 + 1, "one of ETHUSDT goes by name, too"
 
 
 @pytest.mark.parametrize("warm", [True, False], ids=["warm socket", "cold rest"])
@@ -270,8 +274,10 @@ async def test_it_never_claims_what_it_did_not_see() -> None:
     async def refuse_socket(socket: web.WebSocketResponse, call: dict[str, Any]) -> None:
         await reply(socket, call, {"code": -1000, "msg": "no"}, status=500)
 
-    venue.script("DELETE openOrders", refuse, times=10_000)
-    venue.script("openOrders.cancelAll", refuse_socket, times=10_000)
+    for name in ("DELETE openOrders", "DELETE order"):
+        venue.script(name, refuse, times=10_000)
+    for name in ("openOrders.cancelAll", "order.cancel"):
+        venue.script(name, refuse_socket, times=10_000)
     async with ready(venue) as stop:
         report = await stop.cancel_and_verify(deadline_s=0.4)
     assert report.verified_empty_ns is None

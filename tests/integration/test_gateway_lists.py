@@ -33,6 +33,8 @@ QUICK = {
 }  # fmt: skip
 """Tests ask one after another, as fast as the machine can."""
 DEADLINE_S = 60
+OUR_DOORS = ("symbol_blocked", "unknown_order_open", "market_data", "clock_", "balance_unknown")
+"""Denials that pass by themselves, as after a stall of the machine."""
 
 
 def bot_of(box: BotBox, name: str = "ft") -> RawBot:
@@ -56,9 +58,7 @@ def place(bot: RawBot, name: str, **more: float) -> Answer:
     deadline = time.monotonic() + DEADLINE_S
     while True:
         told = bot.call("POST", "orderList/oco", **legs(bot, name, **more))
-        is_shut = told.status == 400 and any(
-            word in told.body["msg"] for word in ("symbol_blocked", "market_data", "clock_")
-        )
+        is_shut = told.status == 400 and any(word in told.body["msg"] for word in OUR_DOORS)
         if not is_shut or time.monotonic() > deadline:
             return told
         threading.Event().wait(0.1)  # a pace, not a synchronisation
@@ -154,23 +154,51 @@ def test_the_old_call_and_the_venues_own_refusals(box: BotBox) -> None:
     wrong = place(bot, "wrong", up=0.97, down=0.98)
     assert wrong.status == 400, wrong.body
     assert bot.call("GET", "orderList", origClientOrderId="wrong").code == -2013
-    amended = place(bot, "three")
+
+
+def test_a_leg_is_amended_and_replaced_as_at_the_venue(box: BotBox) -> None:
+    bot = bot_of(box)
+    assert place(bot, "three").status == 200
     named = {"symbol": "BTCUSDT", "origClientOrderId": "three-up"}
-    assert bot.call("PUT", "order/amend/keepPriority", **named, newQty="0.001").code == -1020
-    assert amended.status == 200
-    assert bot.call("DELETE", "openOrders", symbol="BTCUSDT").status == 200
-    later = bot.call(
-        "POST", "orderList/opo", symbol="BTCUSDT", workingType="LIMIT", workingSide="BUY",
-        workingPrice=f"{bid * 0.95:.2f}", workingQuantity="0.001", workingTimeInForce="GTC",
-        pendingType="LIMIT_MAKER", pendingSide="SELL", pendingPrice=f"{bid * 1.05:.2f}",
+    amended = bot.call("PUT", "order/amend/keepPriority", **named, newQty="0.001")
+    assert amended.status == 200, amended.body
+    row, listed = amended.body["amendedOrder"], amended.body["listStatus"]
+    theirs = venue_order(box, row["orderId"])
+    assert (row["qty"], row["status"]) == (theirs["origQty"], theirs["status"])
+    assert without_ids(listed) == without_ids(venue_list(box, row["orderListId"]))
+    down = bot.call("GET", "order", symbol="BTCUSDT", origClientOrderId="three-down").body
+    assert float(down["origQty"]) == float(QTY), "the other leg is as it was"
+    same_order(box, down)
+
+    replaced = bot.call(
+        "POST", "order/cancelReplace", symbol="BTCUSDT", side="SELL", type="LIMIT",
+        timeInForce="GTC", quantity=QTY, price=f"{bot.bid() * 1.03:.2f}",
+        cancelReplaceMode="STOP_ON_FAILURE", cancelOrigClientOrderId="three-down",
+        newClientOrderId="alone",
     )  # fmt: skip
-    assert later.code == -1020
-    assert "order lists whose pending orders" in later.body["msg"]
+    assert replaced.status == 200, replaced.body
+    assert replaced.body["cancelResponse"]["status"] == "CANCELED"
+    assert replaced.body["newOrderResponse"]["status"] == "NEW"
+    (left,) = [one for one in box.open_at_venue() if one["account"] == "main"]
+    assert left["order_id"] == replaced.body["newOrderResponse"]["orderId"]
+    gone = bot.call("GET", "orderList", origClientOrderId="three").body
+    deadline = time.monotonic() + DEADLINE_S
+    while gone["listOrderStatus"] != "ALL_DONE":  # the other leg's end comes by the user stream
+        assert time.monotonic() < deadline, gone
+        gone = bot.call("GET", "orderList", origClientOrderId="three").body
+    assert bot.call("DELETE", "openOrders", symbol="BTCUSDT").status == 200
+
+    waits = bot.call("POST", "orderList/otoco", **entry(bot, "wait", bot.bid() * 0.97))
+    assert waits.status == 200, waits.body
+    named = {"symbol": "BTCUSDT", "origClientOrderId": "wait-in"}
+    refused = bot.call("PUT", "order/amend/keepPriority", **named, newQty="0.0005")
+    assert (refused.code, "waits for another" in refused.body["msg"]) == (-1020, True)
+    assert bot.call("DELETE", "openOrders", symbol="BTCUSDT").status == 200
 
 
-def entry(bot: RawBot, name: str, price: float) -> dict[str, str]:
-    """An order to buy, and behind it a pair that sells what is held."""
-    pair = legs(bot, name)
+def entry(bot: RawBot, name: str, price: float, sells: str = QTY) -> dict[str, str]:
+    """An order to buy, and behind it a pair that sells."""
+    pair = legs(bot, name) | {"quantity": sells}
     shared = {"symbol": "BTCUSDT", "listClientOrderId": name}
     working = {
         "workingType": "LIMIT", "workingSide": "BUY", "workingQuantity": "0.001",
@@ -217,12 +245,14 @@ def test_an_otoco_waits_begins_and_ends_as_the_venue_has_it(box: BotBox) -> None
     assert not box.open_at_venue()
 
 
-def test_what_is_pending_counts_as_if_it_could_be_working(box: BotBox) -> None:
-    """The bot holds 0.01 or so and may not go short: 0.002 behind an order pass, 0.02 do not."""
+def test_what_is_pending_may_sell_what_is_held_and_what_its_entry_brings(box: BotBox) -> None:
+    """Nothing may be sold short: the bot holds less than 0.011, and 0.001 comes before it sells."""
     bot = bot_of(box)
     asked = entry(bot, "much", bot.bid() * 0.97) | {"pendingQuantity": "0.01"}
     assert bot.call("POST", "orderList/otoco", **asked).status == 200
-    assert bot.call("POST", "orderList/otoco", **entry(bot, "more", bot.bid() * 0.96)).code == -2010
+    more = entry(bot, "more", bot.bid() * 0.96) | {"pendingQuantity": "0.004"}
+    refused = bot.call("POST", "orderList/otoco", **more)
+    assert (refused.code, "position_short" in refused.body["msg"]) == (-2010, True), refused.body
     assert bot.call("GET", "orderList", origClientOrderId="more").code == -2013
     assert bot.call("DELETE", "openOrders", symbol="BTCUSDT").status == 200
     assert not box.open_at_venue()
@@ -294,8 +324,10 @@ def test_lost_answers_are_found_by_the_user_stream(box: BotBox) -> None:
     box.sim.load_faults(LOST)
     told = place(bot, "lost")
     box.sim.load_faults([])
-    if told.status == 504:  # so slow a machine that the bot's patience was over first
-        told = bot.call("GET", "orderList", origClientOrderId="lost")
+    deadline = time.monotonic() + DEADLINE_S
+    while told.status == 504:  # so slow a machine that the bot's patience was over first
+        assert time.monotonic() < deadline, told.body
+        told = bot.call("GET", "orderList", origClientOrderId="lost")  # 504 while it is in doubt
     assert told.status == 200, told.body
     assert without_ids(told.body) == without_ids(venue_list(box, told.body["orderListId"]))
     assert bot.call("DELETE", "openOrders", symbol="BTCUSDT").status == 200
@@ -328,16 +360,112 @@ def test_a_list_is_known_after_kill_9_and_the_accountant_agrees(tmp_path: Path) 
         assert not box.open_at_venue()
         ledger = tmp_path / "ledger.json"
         ledger.write_text(json.dumps(box.sim.ledger()))
-    journal = str(tmp_path / "state" / "journal")
+    _accountant_agrees(tmp_path)
+
+
+def _accountant_agrees(directory: Path) -> None:
+    """The decisions decided again, and the record held against the venue's books."""
+    journal = str(directory / "state" / "journal")
     recheck = subprocess.run(
         [sys.executable, "-m", "evidence.recheck", journal], check=False, capture_output=True,
         text=True,
     )  # fmt: skip
     assert recheck.returncode == 0, recheck.stdout
+    report = build_report([Path(journal)], ledger=directory / "ledger.json").to_json()
+    (found,) = report["journals"]
+    assert found["bots"]["problems"] == {}
+    assert found["caps"]["breaches"] == 0, found["caps"]
+    for kind in ("cap_breaches_at_venue", "orders_differ", "fills_missing_from_journal"):
+        assert found["ledger"][kind]["count"] == 0, found["ledger"][kind]
 
-    report = build_report([Path(journal)], ledger=ledger).to_json()
-    assert report["journals"][0]["bots"]["problems"] == {}
-    assert report["journals"][0]["caps"]["breaches"] == 0, report["journals"][0]["caps"]
+
+def test_a_bracket_around_a_new_entry_passes_and_lives_through_kill_9(tmp_path: Path) -> None:
+    """Nothing is held and nothing may be sold short: its exits sell what the entry has bought."""
+    with BotBox(tmp_path) as box:
+        bot, other = bot_of(box), OtherTrader(box.sim)
+        waits = bot.call("POST", "orderList/otoco", **entry(bot, "wait", bot.bid() * 0.97, "0.001"))
+        assert waits.status == 200, waits.body
+        over = bot.call("POST", "orderList/otoco", **entry(bot, "over", bot.bid() * 0.96, "0.002"))
+        assert over.code == -2010, over.body
+        assert bot.call("DELETE", "openOrders", symbol="BTCUSDT").status == 200
+
+        placed = begun(bot, "bracket")
+        box.kill_daemon()
+        up = venue_order(box, placed["orderReports"][1]["orderId"])
+        deadline = time.monotonic() + DEADLINE_S
+        while up["status"] != "FILLED":
+            assert time.monotonic() < deadline, up
+            other.take("BUY", "0.5", up["price"])
+            up = venue_order(box, up["orderId"])
+        box.start_daemon()
+        box.until(lambda status: not status["open_orders"])
+        rows = [
+            bot.call("GET", "order", symbol="BTCUSDT", origClientOrderId=f"bracket-{leg}").body
+            for leg in ("in", "up", "down")
+        ]
+        assert [row["status"] for row in rows] == ["FILLED", "FILLED", "EXPIRED"], rows
+        for row in rows:
+            same_order(box, row)
+        box.must("kill", "--reason", "end")
+        (tmp_path / "ledger.json").write_text(json.dumps(box.sim.ledger("main")))
+    _accountant_agrees(tmp_path)
+
+
+def test_an_entry_pays_for_its_exits(tmp_path: Path) -> None:
+    """OPOCO: the venue says what is sold when the entry is filled, less the fee in base."""
+    with BotBox(tmp_path) as box:
+        bot = bot_of(box)
+        asked = entry(bot, "wait", bot.bid() * 0.97)
+        del asked["pendingQuantity"]
+        waits = bot.call("POST", "orderList/opoco", **asked)
+        assert waits.status == 200, waits.body
+        for row in waits.body["orderReports"]:
+            same_order(box, row)
+        assert [float(row["origQty"]) for row in waits.body["orderReports"]] == [0.001, 0, 0]
+        assert (
+            bot.call("DELETE", "orderList", symbol="BTCUSDT", listClientOrderId="wait").status
+            == 200
+        )
+        placed = begun(bot, "paid", "opoco")
+        for row in placed["orderReports"]:
+            told = bot.call("GET", "order", symbol="BTCUSDT", orderId=row["orderId"]).body
+            same_order(box, told)
+            assert float(told["origQty"]) > 0
+        box.kill_daemon()
+        box.start_daemon()
+        box.until(lambda status: not status["open_orders"])
+        for row in placed["orderReports"]:
+            told = bot.call("GET", "order", symbol="BTCUSDT", orderId=row["orderId"]).body
+            same_order(box, told)
+        box.must("kill", "--reason", "end")
+        (tmp_path / "ledger.json").write_text(json.dumps(box.sim.ledger("main")))
+    _accountant_agrees(tmp_path)
+
+
+def begun(bot: RawBot, name: str, kind: str = "otoco") -> dict[str, Any]:
+    """A bracket whose entry is filled at once, and whose exits stand at the venue."""
+    deadline = time.monotonic() + DEADLINE_S
+    while True:
+        asked = entry(bot, name, bot.bid() * 1.01, "0.001")
+        if kind == "opoco":
+            del asked["pendingQuantity"]
+        placed = bot.call("POST", f"orderList/{kind}", **asked)
+        assert placed.status == 200, placed.body
+        row = placed.body["orderReports"][0]
+        while row["status"] != "FILLED":
+            row = bot.call("GET", "order", symbol="BTCUSDT", orderId=row["orderId"]).body
+            assert time.monotonic() < deadline, row
+        names = [f"{name}-up", f"{name}-down"]
+        told = {"PENDING_NEW"}
+        while told & {"PENDING_NEW"}:
+            rows = [
+                bot.call("GET", "order", symbol="BTCUSDT", origClientOrderId=one).body
+                for one in names
+            ]
+            told = {one["status"] for one in rows}
+            assert time.monotonic() < deadline, rows
+        assert told == {"NEW"}, rows
+        return dict(placed.body)
 
 
 def _ask_in_vain(bot: RawBot, asked: dict[str, str]) -> None:

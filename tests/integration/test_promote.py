@@ -5,12 +5,15 @@ import hashlib
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 from rfc3161_client import TimestampRequestBuilder
 
+from daemon.model.ids import chain_digest
 from daemon.model.witness_words import stamped_bytes
+from evidence.promotion import promote_command as promote_module
 from evidence.promotion.promote_command import promote_command, sign_policy_command
 from evidence.promotion.record import PREDICATE_TYPE
 from evidence.read.dsse import open_envelope
@@ -81,20 +84,21 @@ def save(maker: JournalMaker, folder: str) -> str:
 
 def story_of_a_testnet(seed: int, **kwargs) -> JournalMaker:
     return long_story(
-        seed, mode="testnet", exchange="binance-spot-testnet", instance=f"box{seed}", **kwargs
+        seed, mode="testnet", exchange="binance-spot-testnet", instance=f"box0{seed}", **kwargs
     )
 
 
-def long_story(seed: int, *, orders: int, **kwargs) -> JournalMaker:
-    """A session of 21 minutes, after the drills that no policy may leave out."""
+def long_story(seed: int, *, orders: int, sessions: int = 1, **kwargs) -> JournalMaker:
+    """Sessions of 21 minutes, after the drills that no policy may leave out."""
     maker = JournalMaker(seed, **kwargs)
     maker.run_start()
     for name in DRILLED:
         maker.drill(name)
-    maker.session_start()
-    maker.trade(orders)
-    maker.wait(21 * 60_000)
-    maker.session_stop()
+    for _ in range(sessions):
+        maker.session_start()
+        maker.trade(orders)
+        maker.wait(21 * 60_000)
+        maker.session_stop()
     maker.run_stop()
     return maker
 
@@ -248,6 +252,70 @@ def test_time_stamps_are_a_second_anchor_where_the_policy_asks_for_two(promote, 
     assert value["decision"] == "READY_FOR_LIVE_PILOT", value["reasons"]
     assert [len(names) for names in value["anchored_by"].values()] == [2, 2, 2]
     assert "time stamps under CN=root" in value["anchored_by"]["s11"]
+
+
+def listed_by_the_venue(maker: JournalMaker) -> dict[str, Any]:
+    """What the venue would list of a story's orders, each renamed by an emergency stop.
+
+    The digest of such a name is that of the journal's head when it was made.
+    """
+    lines, rows = maker.lines(), {}
+    for line, record in zip(lines, maker.records, strict=True):
+        cid, number = record.get("client_order_id", ""), record.get("order_id")
+        if record["event_type"] == "order_state" and number:
+            counter = int(cid.rpartition("-")[2], 36)
+            digits = chain_digest(json.loads(line)["prev"])
+            at_ms = record["ts_ns"] // 10**6
+            rows[cid] = {
+                "symbol": record["symbol"], "orderId": number, "time": at_ms, "updateTime": at_ms,
+                "clientOrderId": f"st{maker.instance}k001000{_base36(counter):0>5}{digits}",
+            }  # fmt: skip
+    by_symbol: dict[str, list[Any]] = {}
+    for row in rows.values():
+        by_symbol.setdefault(row["symbol"], []).append(row)
+    newest = maker.records[-1]["ts_ns"] + 3_600 * 10**9
+    return {"all_orders": by_symbol, "fetched_ns": newest, "is_simulated": False}
+
+
+def _base36(number: int) -> str:
+    digits = "0123456789abcdefghijklmnopqrstuvwxyz"
+    return digits[number] if number < 36 else _base36(number // 36) + digits[number % 36]
+
+
+def test_the_venues_list_that_promote_fetches_itself_is_an_outside_anchor(
+    promote, tmp_path, monkeypatch
+):
+    """Of two sessions the venue's list covers the first one's end: an order came after it."""
+    lists, folders = {}, []
+    for seed in (11, 12, 13):
+        story = story_of_a_testnet(seed, orders=30, sessions=2)
+        folders.append(save(story, f"s{seed}"))
+        Path(folders[-1], "witness.jsonl").unlink()
+        lists[str(Path(folders[-1], "journal"))] = listed_by_the_venue(story)
+    _, value = promote(*folders)
+    assert "TOO_FEW_ANCHORS" in {one["code"] for one in value["reasons"]}
+    monkeypatch.setattr(promote_module, "fetch_list", lambda path, rest, key: lists[str(path)])
+    (tmp_path / "reader.toml").write_text('api_key = "reads"\napi_secret = "only"\n')
+    asking = ("--fetch-venue-history", "--credentials", "reader.toml")
+    _, value = promote(*folders, *asking)
+    assert value["decision"] == "READY_FOR_LIVE_PILOT", value["reasons"]
+    assert list(value["anchored_by"].values()) == [["the venue's orders"]] * 3
+    good = {one["session_id"]: one["qualifies"] for one in value["sessions"]}
+    assert [name.endswith("-s1") for name, counts in good.items() if counts] == [True] * 3
+    assert len(good) == 6
+    left = {one["why"] for one in value["not_counted"]}
+    assert "UNANCHORED: no outside anchor covers its end" in left
+    forged = lists[str(Path("s12", "journal"))]["all_orders"]["BTCUSDT"][0]
+    forged["clientOrderId"] = forged["clientOrderId"][:-16] + chain_digest("f" * 64)
+    _, value = promote(*folders, *asking)
+    assert value["decision"] == "NO_GO"
+    assert any("do not fit this journal" in one["text"] for one in value["reasons"])
+
+
+def test_a_list_that_is_to_be_fetched_without_a_key_is_one_line(promote):
+    done, value = promote(save(story_of_a_testnet(11, orders=30), "s11"), "--fetch-venue-history")
+    assert (done.exit_code, value, done.output.count("\n")) == (1, None, 1)
+    assert "--credentials" in done.output
 
 
 def _witness(folder: Path) -> str:

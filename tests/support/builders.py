@@ -265,6 +265,7 @@ def report(
         qty=dec(qty),
         price=dec(price),
         cum_qty=dec(cum),
+        cum_quote=Decimal(0),
         fills=fills,
         source=source,
         reason=reason,

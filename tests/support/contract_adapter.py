@@ -319,6 +319,9 @@ class Encode:
     def depth(self, symbol: str, limit: int) -> HttpRequest:
         return _get("top", Purpose.DATA)
 
+    def day_ticker(self, symbol: str) -> HttpRequest:
+        return _get("day", Purpose.DATA)
+
     def account(self, timestamp_ms: int) -> HttpRequest:
         return _get("account")
 
@@ -463,6 +466,9 @@ class Decode:
 
     def depth(self, body: bytes) -> Top:
         return Top()
+
+    def day_volume(self, body: bytes) -> Decimal:
+        return ZERO
 
 
 class Ticker:

@@ -19,7 +19,7 @@ from daemon.shell.journal.replay import run_to_restep
 
 SHELL_LINES = {"command", "kill", "run_start", "run_stop", "recovery", "checkpoint", "drill"}
 """Written by the shell beside the engine: facts, but no effects of a step."""
-NOT_BOUND = {"heartbeat_period_ms", "run_number", "key_source", "warnings", "ticks"}
+NOT_BOUND = {"bot_version", "heartbeat_period_ms", "run_number", "key_source", "warnings", "ticks"}
 """Said of a run beside what its sessions are bound to."""
 ENVELOPE = {
     "seq", "ts", "ts_ns", "schema", "run_id", "session_id", "mode", "exchange", "event_type",

@@ -3,6 +3,7 @@
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from daemon.model.copies import replace
 from daemon.model.enums import ReportSource, Side
 from daemon.model.inputs import Input, VenueReport
 from daemon.model.list_legs import Contingency
@@ -34,7 +35,10 @@ def send_list(run: "SimRun", order_list: NewOrderList) -> None:
         run.checker.sent(order.client_order_id)
         leg = order.order_list
         if leg is not None and (not leg.excludes_others or leg.leg == leg.legs - 1):
-            run.wire.coming[order.client_order_id] = (order.side, order.qty)  # of a pair one trades
+            qty, ahead = order.qty, order_list.orders[0]  # of a pair one trades
+            if leg.is_pending and ahead.side is not order.side:
+                qty = max(qty - ahead.qty, Decimal(0))  # after the first has been filled
+            run.wire.coming[order.client_order_id] = (order.side, qty)
 
     def arrive() -> None:
         run._answer(number, *_placed(run, order_list))
@@ -47,13 +51,17 @@ def _placed(run: "SimRun", order_list: NewOrderList) -> list[Input]:
     for order in order_list.orders:
         run.wire.coming.pop(order.client_order_id, None)
     asked = [place_request(order) for order in order_list.orders]
+    if order_list.pays:
+        asked[1:] = [replace(one, qty=0, is_open_sized=True) for one in asked[1:]]
     if order_list.contingency is Contingency.OCO:
         parts: dict[str, Any] = {"pair": tuple(asked)}
     elif len(asked) == 2:
         parts = {"first": asked[0], "pending": asked[1]}
     else:
         parts = {"first": asked[0], "pair": tuple(asked[1:])}
-    request = ListRequest(symbol=SYMBOL, client_id=order_list.list_id, **parts)
+    request = ListRequest(
+        symbol=SYMBOL, client_id=order_list.list_id, pays=order_list.pays, **parts
+    )
     try:
         outcome = run.venue.place_list("main", request, run.now_ns)
     except DialectError as error:
@@ -76,7 +84,11 @@ def reports_of(run: "SimRun", order: Any) -> list[Input]:
 
 
 def open_at_venue(orders: Any) -> list[tuple[Side, Decimal]]:
-    """What may still trade at the venue: side and quantity, a list's most."""
+    """What may still trade at the venue: side and quantity, a list's most.
+
+    What is pending trades after the first order of its list, so of an order of the other side only
+    what is more than the first one still brings.
+    """
     found: dict[object, tuple[Side, Decimal]] = {}
     for order in orders:
         listed = order.order_list
@@ -86,6 +98,10 @@ def open_at_venue(orders: Any) -> list[tuple[Side, Decimal]]:
         )
         key = ("pair", order.list_id) if is_pair else order.order_id
         qty = decimal_of_e8(order.leaves)
+        if listed is not None and order in listed.pending:
+            ahead = listed.orders[0]
+            if ahead.side is not order.side:
+                qty = max(qty - decimal_of_e8(ahead.leaves), Decimal(0))
         if key not in found or found[key][1] < qty:
             found[key] = (order.side, qty)
     return list(found.values())

@@ -120,9 +120,9 @@ class SimProcess:
     def api_secret(self) -> str:
         return str(self.ready["api_secret"])
 
-    def ledger(self) -> dict[str, Any]:
-        """What reached the venue."""
-        return self._call(f"{self.admin}/ledger", None)
+    def ledger(self, account: str = "") -> dict[str, Any]:
+        """What reached the venue; of one account, where it is named."""
+        return self._call(f"{self.admin}/ledger?account={account}", None)
 
     def admin_post(self, name: str, **params: object) -> dict[str, Any]:
         """One admin call."""

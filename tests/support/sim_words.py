@@ -118,8 +118,10 @@ def stream_report(event: ExecReport, now_ns: int) -> ExecutionReport:
         qty=decimal_of_e8(event.qty),
         price=decimal_of_e8(event.order.price),
         cum_qty=decimal_of_e8(event.executed),
+        cum_quote=Decimal(0),
         fills=fills,
         source=ReportSource.STREAM,
+        reason="",
         ts_venue_ns=event.ts_ns,
         ts_recv_ns=now_ns,
     )

@@ -284,8 +284,10 @@ class VenueStage(Stage):
             qty=decimal_of_e8(order.qty),
             price=decimal_of_e8(order.price),
             cum_qty=decimal_of_e8(order.executed),
+            cum_quote=Decimal(0),
             fills=tuple(self.fill_of(row) for row in rows),
             source=ReportSource.QUERY,
+            reason="",
             ts_venue_ns=order.updated_ns,
             ts_recv_ns=self.now_ns,
         )

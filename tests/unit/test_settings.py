@@ -2,6 +2,7 @@
 
 import ast
 import copy
+import hashlib
 import re
 import tomllib
 from pathlib import Path
@@ -11,7 +12,7 @@ import msgspec
 import pytest
 from pydantic import BaseModel
 
-from daemon.assembly import link_config
+from daemon.assembly import about_run, link_config
 from daemon.settings import Settings, SettingsError, config_from_mapping, load_config
 from riskcaps.words.capset import PORTFOLIO_CAPS, SYMBOL_CAPS
 
@@ -353,3 +354,15 @@ def test_a_gateway_on_loopback_a_socket_or_behind_tls_is_taken(tmp_path: Path) -
         {**good(), "gateway": {"listen": "unix:g.sock"}}, tmp_path / "seatrial.toml"
     )
     assert sock.settings.gateway.listen == f"unix:{tmp_path / 'g.sock'}"
+
+
+def test_a_run_says_which_bot_its_trials_are_of(tmp_path: Path) -> None:
+    """The hash of the command and of the files that it names; relative ones begin at the file."""
+    (tmp_path / "bot.py").write_text("print('a bot')\n")
+    data = good()
+    assert "bot_version" not in about_run(config_from_mapping(data, tmp_path / "seatrial.toml"))
+    data["trials"] = {"command": ["python", "bot.py"]}
+    told = about_run(config_from_mapping(data, tmp_path / "seatrial.toml"))
+    digest = hashlib.sha256(b"print('a bot')\n").hexdigest()
+    whole = hashlib.sha256(b"python\0bot.py\0bot.py\0" + digest.encode()).hexdigest()
+    assert told == {"heartbeat_period_ms": 1_000, "bot_version": whole}

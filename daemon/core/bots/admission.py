@@ -15,7 +15,7 @@ from daemon.core.bots.money import Money
 from daemon.core.engine_config import BotSpec
 from daemon.core.latest_market import LatestMarket
 from daemon.core.turn_context import TurnContext
-from daemon.model.amounts import ceil_to, plain
+from daemon.model.amounts import ZERO, ceil_to, plain
 from daemon.model.bots import (
     BotDenial,
     BotRefusal,
@@ -29,6 +29,7 @@ from daemon.model.inputs import BotPlace
 from daemon.model.instrument import Instrument
 from daemon.model.intents import PlaceIntent
 from daemon.model.orders import Order, OrderTerms
+from daemon.model.position import Balance
 from riskcaps.words.order_kinds import STOP_TYPES
 
 _BPS = 10_000
@@ -67,12 +68,18 @@ class BotAdmission:
         self._specs = specs
 
     def intent_of(
-        self, item: BotPlace, *, replacing: Order | None = None, is_freed: bool = False
+        self,
+        item: BotPlace,
+        *,
+        replacing: Order | None = None,
+        is_freed: bool = False,
+        first: BotPlace | None = None,
     ) -> PlaceIntent:
         """The wish that a request stands for.
 
         `replacing`: the order that it takes the place of; its id may be used again. `is_freed`:
-        that one is canceled first, or this one is not placed: what it holds may be spent.
+        that one is canceled first, or this one is not placed: what it holds may be spent. `first`:
+        the order of its list that is filled before this one works.
 
         Raises:
             Refused: the request does not come as far as the caps.
@@ -88,7 +95,8 @@ class BotAdmission:
         instrument = self._ctx.ledger.instruments.get(item.instrument_id)
         qty = self._qty(item, instrument)
         if instrument is not None and spec.capital:
-            self._afford(spec, item, instrument, qty, replacing if is_freed else None)
+            free = self._free(spec, item, instrument, replacing if is_freed else None)
+            self._afford(free, self._need(item, qty, first))
         terms = None
         if item.quote_qty is not None or item.tags:
             terms = OrderTerms(quote_qty=item.quote_qty, tags=item.tags)
@@ -162,30 +170,39 @@ class BotAdmission:
             return max(top.ask_px, top.mid) * (_BPS + caps.collar_bps_max) / _BPS
         return min(top.bid_px, top.mid) * (_BPS - caps.collar_bps_max) / _BPS
 
-    def _afford(
-        self,
-        spec: BotSpec,
-        item: BotPlace,
-        instrument: Instrument,
-        qty: Decimal,
-        freed: Order | None,
-    ) -> None:
-        """Refuse what the bot's allotment does not pay for."""
+    def _free(
+        self, spec: BotSpec, item: BotPlace, instrument: Instrument, freed: Order | None
+    ) -> Balance:
+        """What the bot's allotment has free of the asset that an order spends."""
         asset = instrument.quote if item.side is Side.BUY else instrument.base
         why = self._money.short(asset)
         if why:
             raise AdmissionRefused(refusal(BotRefusal.ALLOTMENT_EXCEEDED, why, asset=asset))
-        need = qty
+        return Balance(asset, self._money.free(spec, asset, but=freed), ZERO)
+
+    def _need(self, item: BotPlace, qty: Decimal, first: BotPlace | None) -> Decimal:
+        """What must be free for an order; of a list, beside or after the first order of it."""
         if item.side is Side.BUY:
             need = item.quote_qty if item.quote_qty is not None else self._cost(item, qty)
-        free = self._money.free(spec, asset, but=freed)
-        if need > free:
+        else:
+            need = qty
+        if first is None or first.qty is None:
+            return need
+        if first.side is item.side:
+            return need + self._need(first, first.qty, None)
+        # What a pending sell sells is there when it works; a pending buy is paid for whole.
+        return max(need - first.qty, ZERO) if item.side is Side.SELL else need
+
+    @staticmethod
+    def _afford(free: Balance, need: Decimal) -> None:
+        """Refuse what the bot's allotment does not pay for."""
+        if need > free.free:
             raise AdmissionRefused(
                 refusal(
                     BotRefusal.ALLOTMENT_EXCEEDED,
-                    asset=asset,
+                    asset=free.asset,
                     used=plain(need),
-                    limit=plain(free),
+                    limit=plain(free.free),
                 )
             )
 

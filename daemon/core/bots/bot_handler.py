@@ -64,7 +64,7 @@ from daemon.model.position import Balance
 from daemon.model.records import EventType
 from daemon.model.reports import CancelReject, Reject
 from daemon.model.stop_triggers import StopTrigger
-from riskcaps.words.order_kinds import STOP_TYPES
+from riskcaps.words.order_kinds import STOP_TYPES, first_before
 
 _GONE, _ACTIVE, _SUSPENDED = BotState.GONE, BotState.ACTIVE, BotState.SUSPENDED
 _REPLY = ReportSource.REPLY
@@ -301,8 +301,8 @@ class Bots:
 
     def _to_cancel(self, bot: str, state: BotState) -> list[Order]:
         """The bot's open orders; of one that is gone, those that protect its position may stay."""
-        orders = list(self._ctx.books.open_of(bot_strategy(bot)).values())
-        spec = self.specs.get(bot)
+        found = self._ctx.books.open_of(bot_strategy(bot))
+        orders, spec = list(found.values()), self.specs.get(bot)
         if state is not BotState.GONE or spec is None or not spec.stops_stay:
             return orders
         account = self._ctx.ledger.bots.account(bot)
@@ -311,7 +311,8 @@ class Bots:
         for order in orders:
             left = room.get(order.instrument_id, order.qty * 0)
             mine = left if order.side is Side.SELL else -left
-            if order.order_type in STOP_TYPES and order.leaves_qty <= mine:
+            is_pending = first_before(order.order_list) in found  # it protects nothing yet
+            if order.order_type in STOP_TYPES and order.leaves_qty <= mine and not is_pending:
                 taken = order.leaves_qty if order.side is Side.SELL else -order.leaves_qty
                 room[order.instrument_id] = left - taken
                 kept.add(order.order_list.list_id if order.order_list is not None else "")

@@ -35,6 +35,7 @@ from daemon.model.intents import AmendIntent, PlaceIntent, ReplaceIntent
 from daemon.model.orders import Order
 from daemon.model.records import EventType
 from riskcaps.gate.interceptor import Approved, ReplaceApproved
+from riskcaps.words.order_kinds import first_before
 
 _WHY = "bot"
 _BEFORE_THE_CANCEL = (
@@ -93,7 +94,7 @@ class Requests:
         verdict = ctx.interceptor.review(intent, ctx.now_ns)
         ctx.ledger.heard(ctx.interceptor.risk.alerts.take())
         if isinstance(verdict, Approved):
-            ctx.approve(verdict.order, intent.reason, verdict.decision, owner)
+            ctx.approve(verdict.order, intent.reason, verdict.inputs.plain(), owner)
             ctx.effects.append(SendOrder(verdict.order))
             return verdict.order.client_order_id
         ctx.deny(intent, verdict.reason.value, verdict.context, verdict.decision, owner)
@@ -141,15 +142,13 @@ class Requests:
     def replace(self, item: BotReplace) -> None:
         """A cancel and a placement. At the venue one request, where both halves can leave.
 
-        A placement that is refused here does not keep the cancel from leaving, but for filters and
-        rates: these are looked at before the cancel, and nothing is done. As at the venue.
+        Of an order in a list the cancel half ends the list. A placement that is refused here does
+        not keep the cancel from leaving, but for filters and rates: these are looked at before the
+        cancel, and nothing is done. As at the venue.
         """
         target = self._find(item.cancel)
         if target is None or target.status.is_terminal:
             self._place_alone(item)
-            return
-        if target.order_list is not None:
-            self.refuse(item, "replace", refusal(BotRefusal.IN_LIST))
             return
         cid = target.client_order_id
         try:
@@ -222,8 +221,13 @@ class Requests:
         order = self._find(item)
         if order is None or order.status.is_terminal:
             self.refuse(item, "amend", NOT_FOUND)
-        elif order.order_list is not None:
-            self.refuse(item, "amend", refusal(BotRefusal.IN_LIST))
+        elif any(
+            one.order_list is not None
+            and (one.order_list.is_paid or first_before(one.order_list) in ctx.books.open)
+            for one in open_legs(ctx, order)
+        ):
+            # Of the entry, what waits for it would sell more than it brings, and no cap was asked.
+            self.refuse(item, "amend", refusal(BotRefusal.LIST_PENDING))
         elif order.client_order_id in self._amends.under_way or order.status not in REPLACEABLE:
             self.refuse(item, "amend", refusal(BotRefusal.IN_PROGRESS))
         elif not ctx.gate.can_send:

@@ -91,7 +91,11 @@ class ListRequests:
                 together.
         """
         self._check(item)
-        intents = [self._admission.intent_of(one) for one in item.orders]
+        first = item.orders[0] if item.contingency is Contingency.OTO else None
+        intents = [
+            self._admission.intent_of(one, first=None if one is first else first)
+            for one in item.orders
+        ]
         return [
             replace(
                 intent,
@@ -101,6 +105,7 @@ class ListRequests:
                     leg=place,
                     legs=len(intents),
                     bot_list_id=item.list_id,
+                    is_paid=item.pays and place > 0,
                 ),
             )
             for place, intent in enumerate(intents)

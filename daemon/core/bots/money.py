@@ -12,6 +12,7 @@ Rules of this file:
 from collections.abc import Mapping
 from decimal import Decimal
 
+from daemon.core.cancels import open_legs
 from daemon.core.engine_config import BotSpec
 from daemon.core.turn_context import TurnContext
 from daemon.model.amounts import ZERO, plain
@@ -50,8 +51,7 @@ class Money:
         `but`: an order that will have been canceled before it is spent.
         """
         free = self._balance(spec, asset, self._held(spec.name).get(asset, ZERO)).free
-        held = None if but is None else self._hold_of(but)
-        return free + held[1] if held is not None and held[0] == asset else free
+        return free if but is None else free + self._freed_by(but, asset)
 
     def allotted(self, asset: str) -> Decimal:
         """What all bots with a capital own of an asset together, by their own books."""
@@ -104,10 +104,15 @@ class Money:
             old = self._ctx.books.orders.get(self.in_place_of.get(cid, cid))
             if old is None or old.status.is_terminal:
                 self.in_place_of.pop(cid, None)
-            elif old is not order and (before := self._hold_of(old)) and before[0] == asset:
-                amount = max(ZERO, amount - before[1])
+            elif old is not order:
+                amount = max(ZERO, amount - self._freed_by(old, asset))
             held[asset] = held.get(asset, ZERO) + amount
         return held
+
+    def _freed_by(self, order: Order, asset: str) -> Decimal:
+        """What the cancel of an order gives back of an asset; the rest of its list goes with it."""
+        holds = [self._hold_of(one) for one in open_legs(self._ctx, order) or [order]]
+        return sum((held[1] for held in holds if held and held[0] == asset), ZERO)
 
     def _hold_of(self, order: Order) -> tuple[str, Decimal] | None:
         """The asset that an order holds, and how much of it; of an OCO the worst leg alone."""
@@ -116,8 +121,8 @@ class Money:
         if hold is None or instrument is None:
             return None
         if order.side is Side.BUY:
-            return instrument.quote, hold.counted * hold.px
-        return instrument.base, hold.counted
+            return instrument.quote, hold.spends
+        return instrument.base, hold.spends
 
     def _assets(self, spec: BotSpec) -> list[str]:
         ledger = self._ctx.ledger

@@ -17,8 +17,7 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-
-import aiohttp
+from urllib.parse import urlsplit
 
 from daemon.errors import AnchorUnusable
 from daemon.model.witness_words import (
@@ -29,6 +28,7 @@ from daemon.model.witness_words import (
     stamped_bytes,
 )
 from daemon.shell.anchors.sink import Head, SinkError, SinkRefusedError
+from daemon.shell.process.web_client import aiohttp, tls_of
 
 ANSWER_BYTES_MAX = 1 << 18
 SIGNATURE_HEADER = "X-Seatrial-Signature"
@@ -53,12 +53,14 @@ class HttpPost:
         """
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=1), auto_decompress=False
+                connector=aiohttp.TCPConnector(
+                    limit=1, ssl=self._tls or tls_of(urlsplit(self._url).scheme)
+                ),
+                auto_decompress=False,
             )
-        tls = self._tls if self._tls is not None else True
         try:
             async with self._session.post(
-                self._url, data=body, headers=headers, allow_redirects=False, ssl=tls
+                self._url, data=body, headers=headers, allow_redirects=False
             ) as answer:
                 told = await answer.content.read(ANSWER_BYTES_MAX + 1)
                 while len(told) <= ANSWER_BYTES_MAX:
@@ -205,7 +207,7 @@ class TimestampSink:
 def tls_context(
     ca_file: Path | None, certificate: Path | None = None, key: Path | None = None
 ) -> ssl.SSLContext | None:
-    """The TLS context of a sink; None: the default one.
+    """The TLS context of a sink; None: the system's.
 
     Raises:
         AnchorUnusable: a file cannot be used.

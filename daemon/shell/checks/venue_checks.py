@@ -11,8 +11,6 @@ import errno
 from collections.abc import Sequence
 from decimal import Decimal
 
-import aiohttp
-
 from daemon.errors import HostRefused, NotConnected, SeatrialError, Undecodable
 from daemon.model.amounts import ceil_to, floor_to
 from daemon.model.enums import Side, SymbolStatus
@@ -28,6 +26,7 @@ from daemon.shell.link.rest_session import RestSession
 from daemon.shell.link.stream_session import MarketSession
 from daemon.shell.link.time_sync import TimeSync
 from daemon.shell.process.clock import Clock
+from daemon.shell.process.web_client import aiohttp
 from daemon.venues.adapter import VenueAdapter
 from daemon.venues.contract import WsReply, unknown_text
 from daemon.venues.faults import Cause, Fault, Outcome

@@ -343,7 +343,10 @@ def _somebody_elses_order(stage: Rehearsal) -> ExecutionReport:
         qty=stage.small_qty,
         price=stage.price,
         cum_qty=stage.small_qty * 0,
+        cum_quote=stage.small_qty * 0,
+        fills=(),
         source=ReportSource.RECOVERED,
+        reason="",
         ts_venue_ns=stage.now_ns,
         ts_recv_ns=stage.now_ns,
     )

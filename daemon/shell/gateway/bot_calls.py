@@ -45,6 +45,7 @@ from daemon.venues.binance_spot.serving.bot_rows import (
     seen_balances,
     seen_fill,
     seen_fills,
+    seen_list,
     seen_order,
 )
 from daemon.venues.binance_spot.serving.dialect_errors import (
@@ -67,6 +68,7 @@ from daemon.venues.binance_spot.serving.shown_rows import (
     Row,
     amended_row,
     canceled_row,
+    list_row,
     order_row,
     placed_row,
     replaced_row,
@@ -222,7 +224,9 @@ class BotCalls:
         if answer.denial is not None:
             raise refusal_of(answer.denial, self._now_ns(), places=False)
         row = self._newest(asked, answer)
-        return amended_row(seen_order(row), row.client_order_id, self.next_execution_id())
+        legs = self.view(asked).list_of(row)
+        listed = list_row(seen_list(legs)) if legs else None
+        return amended_row(seen_order(row), row.client_order_id, self.next_execution_id(), listed)
 
     async def _replace(self, asked: BotAsked) -> object:
         params, name = asked.params, asked.bot.name

@@ -101,12 +101,12 @@ class Metrics:
         self._faults = CheapCounter(
             "journal_write_errors", "Times that the journal began to refuse lines."
         )
-        self._counted: dict[EventType, tuple[CheapCounter, tuple[str, ...]]] = {
-            EventType.ORDER_STATE: (self._orders, ("new",)),
-            EventType.ORDER_DENIED: (self._denied, ("deny_reason",)),
-            EventType.ORDER_APPROVED: (self._approved, ("symbol",)),
-            EventType.CANCEL_REQUESTED: (self._cancels, ("symbol",)),
-            EventType.FILL: (self._fills, ("symbol", "liquidity")),
+        self._counted: dict[EventType, tuple[dict[tuple[str, ...], int], tuple[str, ...]]] = {
+            EventType.ORDER_STATE: (self._orders.counts, ("new",)),
+            EventType.ORDER_DENIED: (self._denied.counts, ("deny_reason",)),
+            EventType.ORDER_APPROVED: (self._approved.counts, ("symbol",)),
+            EventType.CANCEL_REQUESTED: (self._cancels.counts, ("symbol",)),
+            EventType.FILL: (self._fills.counts, ("symbol", "liquidity")),
         }
         self._codes: set[str] = set()
         for kind in EventType:
@@ -130,8 +130,9 @@ class Metrics:
             self.activity.on_record(event_type, fields, ts_ns)
         counted = self._counted.get(event_type)
         if counted is not None:
-            tally, names = counted
-            tally.count(*map(fields.__getitem__, names))
+            counts, names = counted
+            labels = tuple(map(fields.__getitem__, names))
+            counts[labels] = counts.get(labels, 0) + 1
         else:
             self._on_rare_record(event_type, fields)
 

@@ -131,8 +131,8 @@ class RecentActivity:
             del self._owner[next(iter(self._owner))]
 
     def _on_fill(self, fields: Mapping[str, Any], ts_ms: int) -> None:
-        told = (str(fields.get(name, "")) for name in ("symbol", "side", "qty", "price"))
-        symbol, side, qty, price = told
+        symbol, side = str(fields.get("symbol", "")), str(fields.get("side", ""))
+        qty, price = str(fields.get("qty", "")), str(fields.get("price", ""))
         order = str(fields.get("client_order_id", ""))
         strategy = self._owner.get(order, "")
         self._filled += 1

@@ -124,6 +124,7 @@ class StatusPublisher:
             "loop_lag_s": self._lag_ns / 1e9,
             "loop_lag_max_s": self._watchdog.lag_max_ns / 1e9,
             "turns": self._pump.turns,
+            "turn_max_s": self._pump.turn_max_ns / 1e9,
             "conflated": self._pump.conflated,
             "health": {
                 "healthy": self._watchdog.healthy,

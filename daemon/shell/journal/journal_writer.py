@@ -37,9 +37,13 @@ _INPUT = EventType.INPUT
 log = logging.getLogger("seatriald.anchor")
 
 ANCHORED = frozenset(
-    {EventType.RECOVERY, EventType.SESSION_STOP, EventType.RUN_STOP, EventType.KILL}
-)
-"""After these the head is anchored at once; else when a segment is full."""
+    {
+        EventType.RECOVERY, EventType.SESSION_STOP, EventType.RUN_STOP, EventType.KILL,
+        EventType.DRILL, EventType.INCIDENT_RESOLVED,
+    }
+)  # fmt: skip
+"""After these the head is anchored at once; else when a segment is full. A stop never waits for it:
+of a kill the cancels leave from another thread, and the others are written when all is done."""
 SEGMENT_BYTES_MAX = 128 * 1024 * 1024
 PENDING_LINES_MAX = 100_000
 LINES_A_WRITE = 1_000
@@ -128,7 +132,7 @@ class Journal:
         self._sync: DiskSync | None = None
         self._is_sync_due = self._has_facts = False
         self._lazy_sync: asyncio.TimerHandle | None = None
-        self.on_line: Callable[[bytes], None] = _nobody
+        self.on_line: Callable[[bytes], None] | None = None
         """Sees every line as it is appended (event subscribers). Must not block."""
         self.on_mended: Callable[[], None] = _nothing
         """Called when everything that had been refused is written. Must not block."""
@@ -143,12 +147,9 @@ class Journal:
     def head(self) -> str:
         """The hash of the last line. It is taken when it is asked for: after an order has left."""
         if self._unhashed is not None:
-            self._take_hash(self._unhashed)
+            self.known_head = hashlib.sha256(self._unhashed).hexdigest()
+            self._unhashed = None
         return self.known_head
-
-    def _take_hash(self, line: bytes) -> None:
-        self._unhashed = None
-        self.known_head = hashlib.sha256(line).hexdigest()
 
     @property
     def path(self) -> Path:
@@ -161,67 +162,58 @@ class Journal:
         return len(self._pending)
 
     def append(
-        self, event_type: EventType, fields: Mapping[str, Any], *, ts_ns: int, session_id: str
+        self,
+        event_type: EventType,
+        fields: Mapping[str, Any] | bytes,
+        *,
+        ts_ns: int,
+        session_id: str,
     ) -> int:
         """Encode one line into the buffer and chain it. Returns its sequence number.
 
-        A field that has the name of an envelope's key takes its place.
+        A field that has the name of an envelope's key takes its place. Fields may be text already:
+        a JSON object with a key, none an envelope's.
 
         Raises:
             JournalError: the pending buffer is full (the disk has been refusing for long).
         """
-        if fields and _ENVELOPE.isdisjoint(fields):
-            return self.append_text(
-                event_type, orjson.dumps(fields), ts_ns=ts_ns, session_id=session_id
-            )
-        line: dict[str, Any] = {
-            "seq": self.seq + 1,
-            "ts": utc_text(ts_ns),
-            "ts_ns": ts_ns,
-            **self._fixed,
-            "session_id": session_id,
-            **_kind_of(event_type),
-            **fields,
-        }
-        return self._chain(event_type, orjson.dumps(line)[:-1])
-
-    def append_text(
-        self, event_type: EventType, fields: bytes, *, ts_ns: int, session_id: str
-    ) -> int:
-        """`append` for fields that are text already: a JSON object with a key, none an envelope's.
-
-        Raises:
-            JournalError: as `append`.
-        """
-        if session_id != self._middles_session:
-            self._middles.clear()
-            self._middles_session = session_id
-        middle = self._middles.get(event_type)
-        if middle is None:
-            shared = {**self._fixed, "session_id": session_id, **_kind_of(event_type)}
-            middle = self._middles[event_type] = orjson.dumps(shared)[1:-1]
-        second, rest = divmod(ts_ns, _NS_PER_S)
-        if second != self._second:
-            self._second, self._second_bytes = second, utc_text(second * _NS_PER_S)[:19].encode()
-        parts = (self.seq + 1, self._second_bytes, rest // 1000, ts_ns, middle, fields[1:-1])
-        return self._chain(event_type, b'{"seq":%d,"ts":"%b.%06dZ","ts_ns":%d,%b,%b' % parts)
-
-    def _chain(self, event_type: EventType, opened: bytes) -> int:
-        """Close a line with the hash of the one before, and keep it for the next flush."""
         if len(self._pending) >= PENDING_LINES_MAX:
             raise JournalError(f"journal: {PENDING_LINES_MAX} lines pending and the disk refuses")
-        self.seq += 1
-        if self._unhashed is not None:
-            self._take_hash(self._unhashed)
-        line = b'%b,"prev":"%b"}' % (opened, self.known_head.encode())
-        self._unhashed = line
+        seq, text, opened = self.seq + 1, b"", b""
+        if isinstance(fields, bytes):
+            text = fields
+        elif fields and _ENVELOPE.isdisjoint(fields):
+            text = orjson.dumps(fields)
+        else:
+            line = {"seq": seq, "ts": utc_text(ts_ns), "ts_ns": ts_ns, **self._fixed}
+            line |= {"session_id": session_id, **_kind_of(event_type), **fields}
+            opened = orjson.dumps(line)[:-1]
+        if text:
+            if session_id != self._middles_session:
+                self._middles.clear()
+                self._middles_session = session_id
+            middle = self._middles.get(event_type)
+            if middle is None:
+                shared = {**self._fixed, "session_id": session_id, **_kind_of(event_type)}
+                middle = self._middles[event_type] = orjson.dumps(shared)[1:-1]
+            second, rest = divmod(ts_ns, _NS_PER_S)
+            if second != self._second:
+                self._second = second
+                self._second_bytes = utc_text(second * _NS_PER_S)[:19].encode()
+            parts = (seq, self._second_bytes, rest // 1000, ts_ns, middle, text[1:-1])
+            opened = b'{"seq":%d,"ts":"%b.%06dZ","ts_ns":%d,%b,%b' % parts
+        if self._unhashed is not None:  # `head`, written out
+            self.known_head = hashlib.sha256(self._unhashed).hexdigest()
+        line_bytes = b'%b,"prev":"%b"}' % (opened, self.known_head.encode())
+        self.seq, self._unhashed = seq, line_bytes
         if event_type is not _INPUT:
             self._has_facts = True
-        self._pending.append(line)
+        self._pending.append(line_bytes)
         if event_type in ANCHORED:
             self._anchor_due = True
-        self.on_line(line)
-        return self.seq
+        if self.on_line is not None:
+            self.on_line(line_bytes)
+        return seq
 
     def flush(self) -> None:
         """Hand every pending line to the kernel, in order.
@@ -236,7 +228,22 @@ class Journal:
             if self._size >= self._segment_bytes_max and self._pending:
                 self._rotate()
             while self._pending:
-                self._write_some()
+                some = self._pending[:LINES_A_WRITE]
+                data = b"\n".join(some) + b"\n"
+                kept, written, failed = len(some), 0, None
+                try:
+                    while written < len(data):
+                        written += os.write(self._fd, data[written:] if written else data)
+                except OSError as error:
+                    kept, written = self._cut(data, written)
+                    failed = error
+                del self._pending[:kept]
+                self._size += written
+                self.bytes_written += written
+                if kept and self._loop is not None and not self._is_sync_due:
+                    self._sync_soon(self._loop)
+                if failed is not None:
+                    raise failed
             if self._anchor_due:
                 os.fdatasync(self._fd)  # no anchor outlives the line that it names
                 self._anchor(self.seq, self.head)
@@ -328,31 +335,15 @@ class Journal:
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
         return os.open(segment_name(number), flags, 0o640, dir_fd=self._dir_fd)
 
-    def _write_some(self) -> None:
-        """Write the oldest pending lines; keep those of them that went in whole.
+    def _cut(self, data: bytes, written: int) -> tuple[int, int]:
+        """Let the file end at a whole line; how many lines of `data` stand in it, and their bytes.
 
         Raises:
-            OSError: not all did. The file ends at a whole line all the same.
+            OSError: it cannot be cut.
         """
-        some = self._pending[:LINES_A_WRITE]
-        data = b"\n".join(some) + b"\n"
-        kept = written = 0
-        try:
-            while written < len(data):
-                written += os.write(self._fd, data[written:] if written else data)
-            kept = len(some)
-        except OSError:
-            whole = data.rfind(b"\n", 0, written) + 1
-            os.ftruncate(self._fd, self._size + whole)
-            kept, written = data.count(b"\n", 0, whole), whole
-            raise
-        finally:
-            if kept:
-                del self._pending[:kept]
-                self._size += written
-                self.bytes_written += written
-                if self._loop is not None and not self._is_sync_due:
-                    self._sync_soon(self._loop)
+        whole = data.rfind(b"\n", 0, written) + 1
+        os.ftruncate(self._fd, self._size + whole)
+        return data.count(b"\n", 0, whole), whole
 
     def _sync_soon(self, loop: asyncio.AbstractEventLoop) -> None:
         """Ask for a sync: at once for facts, later for inputs alone."""
@@ -442,10 +433,6 @@ def _append_anchor(dir_fd: int, line: bytes) -> None:
         os.fsync(anchors_fd)
     finally:
         os.close(anchors_fd)
-
-
-def _nobody(line: bytes) -> None:
-    """The default subscriber."""
 
 
 def _never_mind(seq: int, head: str = "") -> None:

@@ -26,6 +26,8 @@ _EVENT_TYPE = b'"event_type":'
 _INPUT = b'"event_type":"input"'
 _ENVELOPE_BYTES_MAX = 400
 _FIRST_READ_BYTES = 8 * 1024 * 1024
+_TAIL_READ_BYTES = 64 * 1024
+"""In which the last line's end is looked for, before more is read."""
 _PREV = slice(-66, -2)
 """Where a line carries the hash of the line before: its last field, 64 hex digits."""
 
@@ -89,12 +91,12 @@ def _from_last_checkpoint(path: Path) -> tuple[bytes, bool]:
         start = _last_checkpoint(body, is_whole=True)
         return body[max(0, start) :], start >= 0
     with path.open("rb") as opened:
-        size = opened.seek(0, os.SEEK_END)
-        wanted = _FIRST_READ_BYTES
+        end = size = opened.seek(0, os.SEEK_END)
+        wanted, body = _FIRST_READ_BYTES, b""
         while True:
             begin = max(0, size - wanted)
             opened.seek(begin)
-            body = opened.read(size - begin)
+            body, end = opened.read(end - begin) + body, begin
             start = _last_checkpoint(body, is_whole=not begin)
             if start >= 0:
                 return body[start:], True
@@ -134,7 +136,7 @@ def _last_checkpoint(body: bytes, *, is_whole: bool) -> int:
 def _cut_torn_tail(path: Path, out: Recovered) -> None:
     with path.open("rb") as opened:
         size = opened.seek(0, os.SEEK_END)
-        wanted, torn = _FIRST_READ_BYTES, b""
+        wanted, torn = _TAIL_READ_BYTES, b""
         while size:
             begin = max(0, size - wanted)
             opened.seek(begin)

@@ -126,10 +126,10 @@ class OrderTransport:
         return len(self._in_flight)
 
     # ---------------------------------------------------------------- sending
-    def write(self, asked: Asked, item: object, *, weight: int, orders: int = 0) -> None:
+    def write(self, asked: Asked, call: str, item: object, *, weight: int, orders: int = 0) -> None:
         """Write one request now: halt flag, budget, bytes. A refusal proves that no byte left.
 
-        The codec's function of the request's kind encodes `item`.
+        `call`: the codec's function that encodes `item`.
         """
         session = self.supervisor.current
         if session is None:
@@ -140,30 +140,30 @@ class OrderTransport:
         if placing and self._halt.closed:
             self._tell(not_sent(asked, f"the halt flag is closed: {self._halt.reason}"))
             return
-        now_ns = self._clock.now_ns()
+        now_ns, governor = self._clock.now_ns(), self._governor
         purpose = _PLACE if placing else _CANCEL
-        refusal = self._governor.admit(purpose, weight=weight, orders=orders, now_ns=now_ns)
+        refusal = governor.admit(purpose, weight=weight, orders=orders, now_ns=now_ns)
         if refusal is not None:
             self._tell(not_sent(asked, refusal.reason))
             return
         self._next_request += 1
         request_id = str(self._next_request)
         try:
-            at_ms = self._sync.venue_ms_at(now_ns)
-            request: WsRequest = getattr(session.codec, asked.call)(item, request_id, at_ms)
-            rate = self._governor.rate
+            at_ms = (now_ns + governor.offset_ns) // _NS_PER_MS
+            request: WsRequest = getattr(session.codec, call)(item, request_id, at_ms)
+            rate = governor.rate
             full = rate.refusal(asked.instrument_id, now_ns, orders) if orders else ""
             if full:
                 raise BudgetEmpty(full, now_ns)
             session.send(request)
         except LocalRecoverableError as error:
-            self._governor.settle(weight=weight, orders=orders, free=True)
+            governor.settle(weight=weight, orders=orders, free=True)
             self._tell(not_sent(asked, str(error)))
             return
         if orders:
-            self._governor.rate.left(asked.instrument_id, self._clock.now_ns(), orders)
+            rate.left(asked.instrument_id, self._clock.now_ns(), orders)
         else:
-            self._governor.rate.message_left(self._clock.now_ns())
+            rate.message_left(self._clock.now_ns())
         deadline_ns = now_ns + self._reply_deadline_ns
         self._in_flight[request_id] = _InFlight(asked, session, now_ns, deadline_ns, weight, orders)
 

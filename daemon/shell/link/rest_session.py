@@ -11,7 +11,6 @@ Rules of this file:
 from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 
-import aiohttp
 import msgspec
 from yarl import URL
 
@@ -21,6 +20,7 @@ from daemon.model.halt import HaltFlag
 from daemon.model.inputs import RateLimited
 from daemon.shell.link.governor import Governor
 from daemon.shell.process.clock import Clock
+from daemon.shell.process.web_client import aiohttp, tls_of
 from daemon.venues.faults import Fault
 from daemon.venues.hosts import CheckedAddress, check_peer
 from daemon.venues.requests import HttpRequest, Purpose
@@ -95,7 +95,10 @@ class RestSession:
         trace.on_request_headers_sent.append(self._last_look)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
-                limit=self._connections_max, keepalive_timeout=60, ttl_dns_cache=60
+                limit=self._connections_max,
+                keepalive_timeout=60,
+                ttl_dns_cache=60,
+                ssl=tls_of(self._endpoint.scheme),
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,

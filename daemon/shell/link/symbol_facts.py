@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from daemon.errors import SeatrialError
-from daemon.model.amounts import plain
+from daemon.model.amounts import ZERO, plain
 from daemon.model.enums import Side
 from daemon.model.halt import HaltFlag
 from daemon.model.instrument import Instrument
@@ -29,7 +29,7 @@ class SymbolFactsError(SeatrialError):
 def symbol_facts(
     environment: str, urls: Mapping[str, str] | None, symbols: Sequence[str]
 ) -> dict[str, dict[str, str]]:
-    """Base, quote, lot, least notional and price of each symbol, amounts as text.
+    """Filters, price and traded value of each symbol, as text; an amount of 0 is not known.
 
     Args:
         environment: `sim` or `binance-spot-testnet`.
@@ -40,16 +40,20 @@ def symbol_facts(
         SeatrialError: the venue cannot be reached, or its answer is not what it documents.
     """
     wanted = dict(urls) if urls is not None else BINANCE_SPOT_TESTNET
-    found = listed_at(VenueEndpoints(environment=environment, **wanted), symbols)
+    found = asyncio.run(_bounded(VenueEndpoints(environment=environment, **wanted), symbols))
     return {
         symbol: {
             "base": instrument.base,
             "quote": instrument.quote,
             "lot": plain(instrument.lot),
+            "tick": plain(instrument.tick),
+            "orders_open": str(instrument.orders_open_max),
+            "order_types": " ".join(sorted(instrument.order_types)),
             "notional_min": plain(instrument.notional_min),
             "price": plain(price),
+            "day_volume": plain(volume),
         }
-        for symbol, (instrument, price) in found.items()
+        for symbol, (instrument, price, volume) in found.items()
     }
 
 
@@ -61,12 +65,13 @@ def listed_at(
     Raises:
         SeatrialError: the venue cannot be reached, or its answer is not what it documents.
     """
-    return asyncio.run(_bounded(endpoints, symbols))
+    found = asyncio.run(_bounded(endpoints, symbols))
+    return {symbol: (instrument, price) for symbol, (instrument, price, _) in found.items()}
 
 
 async def _bounded(
     endpoints: VenueEndpoints, symbols: Sequence[str]
-) -> dict[str, tuple[Instrument, Decimal]]:
+) -> dict[str, tuple[Instrument, Decimal, Decimal]]:
     try:
         async with asyncio.timeout(DEADLINE_S):
             return await _ask(endpoints, symbols)
@@ -76,7 +81,7 @@ async def _bounded(
 
 async def _ask(
     endpoints: VenueEndpoints, symbols: Sequence[str]
-) -> dict[str, tuple[Instrument, Decimal]]:
+) -> dict[str, tuple[Instrument, Decimal, Decimal]]:
     venue = public_adapter(endpoints.environment, symbols)
     rest = RestSession(
         environment=endpoints.environment,
@@ -90,7 +95,7 @@ async def _ask(
     )
     await rest.open()
     try:
-        found: dict[str, tuple[Instrument, Decimal]] = {}
+        found: dict[str, tuple[Instrument, Decimal, Decimal]] = {}
         for symbol in symbols:
             listed = await rest.call(venue.encode.exchange_info((symbol,)))
             if listed.status != 200:
@@ -100,7 +105,9 @@ async def _ask(
                 raise SymbolFactsError(f"{symbol}: {found_one.absent[symbol]}")
             (instrument,) = found_one.instruments
             depth = await rest.call(venue.encode.depth(symbol, 5))
-            found[symbol] = (instrument, _price(venue, depth, symbol))
+            day = await rest.call(venue.encode.day_ticker(symbol))
+            volume = venue.decode.day_volume(day.body) if day.status == 200 else ZERO
+            found[symbol] = (instrument, _price(venue, depth, symbol), volume)
         return found
     finally:
         await rest.close()

@@ -44,12 +44,7 @@ class TimeSync:
 
     def venue_ms(self) -> int:
         """Venue time now, for a request's `timestamp`."""
-        return self.venue_ms_at(self._clock.now_ns())
-
-    def venue_ms_at(self, now_ns: int) -> int:
-        """Venue time at an engine time, for a request's `timestamp`."""
-        sample = self.sample
-        return (now_ns if sample is None else now_ns + sample.offset_ns) // NS_PER_MS
+        return (self._clock.now_ns() + self.offset_ns) // NS_PER_MS
 
     def engine_ns(self, venue_ms: int) -> int:
         """Engine time of a venue time in ms."""

@@ -29,6 +29,7 @@ from daemon.model.inputs import (
     QueryFailed,
     SnapshotFailed,
 )
+from daemon.model.orders import AmendOrder, CancelOrder, NewOrder, NewOrderList, ReplaceOrder
 from daemon.shell.link.backoff import Backoff
 from daemon.shell.link.governor import Governor
 from daemon.shell.link.link_config import Credentials, LinkConfig, VenueEndpoints
@@ -181,45 +182,58 @@ class VenueLink:
 
     def perform(self, effect: VenueEffect) -> None:
         """Perform one effect now; answers come as inputs."""
+        item: NewOrder | NewOrderList | CancelOrder | ReplaceOrder | AmendOrder
+        call, orders = "place", 0
         match effect:
-            case SendOrder(order):
+            case SendOrder(item):
+                orders, weight = 1, self._costs.place
                 asked = Asked(
                     kind="place",
-                    client_order_id=order.client_order_id,
-                    instrument_id=order.instrument_id,
+                    client_order_id=item.client_order_id,
+                    instrument_id=item.instrument_id,
                 )
-                self._send(asked, order, weight=self._costs.place, orders=1)
-            case SendOrderList(made):
-                first, *others = (order.client_order_id for order in made.orders)
+            case SendOrderList(item):
+                call, orders, weight = "place_list", len(item.orders), self._costs.place
+                first, *others = (order.client_order_id for order in item.orders)
                 asked = Asked(
                     kind="place",
                     client_order_id=first,
-                    instrument_id=made.instrument_id,
+                    instrument_id=item.instrument_id,
                     others=tuple(others),
                 )
-                self._send(asked, made, weight=self._costs.place, orders=len(made.orders))
-            case SendCancel(cancel):
+            case SendCancel(item):
+                call, weight = "cancel", self._costs.cancel
                 asked = Asked(
                     kind="cancel",
-                    client_order_id=cancel.client_order_id,
-                    instrument_id=cancel.instrument_id,
+                    client_order_id=item.client_order_id,
+                    instrument_id=item.instrument_id,
                 )
-                self._send(asked, cancel, weight=self._costs.cancel)
-            case SendReplace(replace):
+            case SendReplace(item):
+                call, orders, weight = "replace", 1, self._costs.replace
                 asked = Asked(
                     kind="replace",
-                    client_order_id=replace.target,
-                    instrument_id=replace.order.instrument_id,
-                    new_client_order_id=replace.order.client_order_id,
+                    client_order_id=item.target,
+                    instrument_id=item.order.instrument_id,
+                    new_client_order_id=item.order.client_order_id,
                 )
-                self._send(asked, replace, weight=self._costs.replace, orders=1)
-            case SendAmend(amend):
+            case SendAmend(item):
+                call, weight = "amend", self._costs.amend
                 asked = Asked(
                     kind="amend",
-                    client_order_id=amend.client_order_id,
-                    instrument_id=amend.instrument_id,
+                    client_order_id=item.client_order_id,
+                    instrument_id=item.instrument_id,
                 )
-                self._send(asked, amend, weight=self._costs.amend)
+            case _:
+                self._ask(effect)
+                return
+        is_down = call == "cancel" and self._orders.supervisor.current is None
+        if is_down or self._config.order_road == "rest":
+            self._send_by_rest(asked, call, item)
+        else:
+            self._orders.write(asked, call, item, weight=weight, orders=orders)
+
+    def _ask(self, effect: QueryOrder | TakeSnapshot | RefreshInstruments) -> None:
+        match effect:
             case QueryOrder():
                 if not self._spawn(
                     lambda: self._answer(lambda: self._questions.query(effect)), "query"
@@ -284,17 +298,9 @@ class VenueLink:
         return session is not None
 
     # ---------------------------------------------------------------- effects
-    def _send(self, asked: Asked, item: object, *, weight: int, orders: int = 0) -> None:
-        """Send what the codec's function of the request's kind makes of `item`."""
-        by_rest = self._config.order_road == "rest" or (
-            asked.kind == "cancel" and self._orders.supervisor.current is None
-        )
-        if not by_rest:
-            self._orders.write(asked, item, weight=weight, orders=orders)
-            return
-
+    def _send_by_rest(self, asked: Asked, call: str, item: object) -> None:
         def encode() -> HttpRequest:
-            encoded: HttpRequest = getattr(self._encoder, asked.call)(item, self._sync.venue_ms())
+            encoded: HttpRequest = getattr(self._encoder, call)(item, self._sync.venue_ms())
             return encoded
 
         if not self._spawn(lambda: self._orders.by_rest(asked, encode), asked.kind):

@@ -55,8 +55,9 @@ _REQUEST_DEADLINE_MAX_S = 5.0
 _ERRORS_MAX = 20
 _ONE_BY_ONE_AT_ONCE = 32
 _BY_NAME_MAX = 8
-"""So many orders of a symbol are canceled one by one at once, each under an id of ours; the cancel
-of a whole symbol takes no id, and the venue makes one up for each order."""
+"""So many orders of a symbol are canceled one by one at once, each under an id of ours. The cancel
+of a whole symbol takes no id, and the venue makes one up for each order: with it goes the cancel of
+one order, so that the venue keeps the head of our journal at the stop there, too."""
 _NS_PER_S = 1_000_000_000
 
 OnRound = Callable[[int, int], None]
@@ -365,15 +366,17 @@ class EmergencyStop:
         async def of_symbol(symbol: str, orders: Sequence[OpenRow]) -> None:
             is_many = len(orders) > _BY_NAME_MAX
             if can_cancel_all and is_many and everybodys[symbol] == len(orders):
-                try:
-                    count = await route.cancel_symbol(symbol)
-                except VenueRefusal as error:
-                    if self._fault(error).outcome is not Outcome.REFUSED:
-                        raise
-                    run.note_error(f"{symbol}: {error}")
-                else:
-                    run.note_cancel(self._clock.monotonic_ns(), count)
+                _, done = await asyncio.gather(
+                    one(orders[0]), route.cancel_symbol(symbol), return_exceptions=True
+                )
+                if isinstance(done, int):
+                    run.note_cancel(self._clock.monotonic_ns(), done)
                     return
+                if not (
+                    isinstance(done, VenueRefusal) and self._fault(done).outcome is Outcome.REFUSED
+                ):
+                    raise done
+                run.note_error(f"{symbol}: {done}")
             await each(orders)
 
         done = await asyncio.gather(

@@ -66,8 +66,10 @@ class LateOrders:
             self._sent_ns[order_id] = ts_ns
             if len(self._sent_ns) > _KEPT_MAX:
                 self._forget(ts_ns)
-        elif order_id in self._sent_ns and _is_answer(event_type, fields):
-            self._sent_ns.pop(order_id, None)
+        elif order_id in self._sent_ns:
+            state = fields.get("new") if event_type is _ORDER_STATE else None
+            if fields.get("order_id") if state in _CANCELING else state not in _OPEN_QUESTIONS:
+                del self._sent_ns[order_id]
 
     def until_ns(self, now_ns: int) -> int:
         """Until when (engine time) an unanswered order can still be accepted; 0: none can."""
@@ -87,15 +89,6 @@ class LateOrders:
     def _forget(self, now_ns: int) -> None:
         oldest_ns = now_ns - self._window_ns
         self._sent_ns = {cid: at for cid, at in self._sent_ns.items() if at > oldest_ns}
-
-
-def _is_answer(event_type: EventType, fields: Mapping[str, Any]) -> bool:
-    if event_type is not _ORDER_STATE:
-        return True
-    state = fields.get("new")
-    if state in _CANCELING:
-        return bool(fields.get("order_id"))
-    return state not in _OPEN_QUESTIONS
 
 
 def late_orders_of_journal(directory: Path, recv_window_ms: int, *, now_ns: int) -> LateOrders:

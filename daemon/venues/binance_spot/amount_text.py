@@ -25,6 +25,7 @@ def amount(text: str) -> Decimal:
     return Decimal(text)
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def amount_or_zero(text: str) -> Decimal:
     """An amount that the venue writes negative, or leaves empty, for "not available"."""
     if not text or text[0] == "-":

@@ -71,6 +71,10 @@ class SpotRestEncoder:
         params = [("symbol", symbol), ("limit", str(limit))]
         return self._public("depth", params, weight=costs.depth_weight(limit))
 
+    def day_ticker(self, symbol: str) -> HttpRequest:
+        """`GET /ticker/24hr`: volumes of the last 24 hours."""
+        return self._public("ticker/24hr", [("symbol", symbol)], weight=costs.DAY_TICKER)
+
     def account(self, timestamp_ms: int) -> HttpRequest:
         """`GET /account`: balances and the account's flags."""
         return self._signed(
@@ -359,6 +363,18 @@ def decode_error(status: int, body: bytes) -> Fault:
 def error_data(body: bytes) -> Any:
     """The `data` member of an error body, None when there is none."""
     return decode_as(_ERROR, body, "error body").data
+
+
+class _DayTicker(msgspec.Struct, rename="camel"):
+    quote_volume: Decimal
+
+
+_DAY_TICKER = msgspec.json.Decoder(_DayTicker)
+
+
+def decode_day_volume(body: bytes) -> Decimal:
+    """The quote volume of a `ticker/24hr`."""
+    return decode_as(_DAY_TICKER, body, "day ticker").quote_volume
 
 
 def decode_time_ms(body: bytes | msgspec.Raw) -> int:

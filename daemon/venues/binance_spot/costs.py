@@ -8,6 +8,7 @@ and refunded when it succeeded. An amend costs its weight either way.
 PING = 1
 TIME = 1
 EXCHANGE_INFO = 20
+DAY_TICKER = 2
 ORDER_PLACE = 1
 ORDER_CANCEL = 1
 ORDER_TEST = 1

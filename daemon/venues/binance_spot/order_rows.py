@@ -238,7 +238,9 @@ class SpotRowReader:
             price=amount(order.price),
             cum_qty=amount(order.executed_qty),
             cum_quote=amount_or_zero(order.cumulative_quote_qty),
+            fills=(),
             source=ReportSource.REPLY,
+            reason="",
             ts_venue_ns=row.transact_time * NS_PER_MS,
             ts_recv_ns=ts_recv_ns,
         )

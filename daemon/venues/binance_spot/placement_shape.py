@@ -3,11 +3,14 @@
 Rules of this file:
 1. A shape is made from the parameters that the general path makes (params.py), so the two cannot
    differ; a test holds them to the same bytes.
-2. What is filled in is checked as the general path checks it: ids by pattern, amounts as plain
-   decimal text. Neither can hold a quote, a percent sign or a backslash.
-3. An order that has other parts than the one it was learnt from does not fit: `payload` says so.
+2. What is filled in matches one pattern: the id in the venue's letters, each amount a decimal above
+   zero, of which the zeros at its end are left out. Neither can hold a quote, a percent sign or a
+   backslash.
+3. What does not match goes the general path, which has the word for it: an order that has other
+   parts than the one it was learnt from, an amount in scientific notation, an id that is none.
 """
 
+import re
 from collections.abc import Mapping
 
 import orjson
@@ -17,12 +20,18 @@ from daemon.venues.binance_spot.request_params import Value, place_amounts
 from daemon.venues.binance_spot.request_signing import Signer, ws_signing_text
 
 _STAMP, _SIGNATURE, _ID = "timestamp", "signature", "id"
+_OWN_ID = r"([0-9A-Za-z_-]{1,36})"
+_AMOUNT = r"(?!0(?:\.0*)?(?: |\Z))([0-9]+(?:\.[0-9]*[1-9])?)\.?0*"
+
+
+_AMOUNTS = ("price", "quantity", "stopPrice")
+"""Amounts that an order of a shape may have, sorted as they are sent."""
 
 
 class PlacementShape:
     """Two templates: the text to sign and the frame to send. Both are filled in sorted order."""
 
-    __slots__ = ("_frame", "_names", "_signed", "_text")
+    __slots__ = ("_filled", "_frame", "_signed", "_text")
 
     def __init__(
         self,
@@ -33,9 +42,11 @@ class PlacementShape:
         signed: bool,
     ) -> None:
         """Learn from one order and its parameters; `fixed` are those of the connection."""
-        self._names = tuple(place_amounts(order))
+        names = tuple(place_amounts(order))
+        amounts = (_AMOUNT if name in names else "None" for name in _AMOUNTS)
+        self._filled = re.compile(" ".join((_OWN_ID, *amounts)), re.ASCII).fullmatch
         self._signed = signed
-        filled = (*self._names, _STAMP)
+        filled = (*names, _STAMP)
         values: dict[str, Value] = {**fields, **fixed, _STAMP: ""}
         params = {name: _mark(name) if name in filled else values[name] for name in sorted(values)}
         self._text = _template(ws_signing_text(params).decode("utf-8"), filled)
@@ -52,15 +63,13 @@ class PlacementShape:
     def payload(
         self, order: NewOrder, request_id: str, timestamp_ms: int, signer: Signer
     ) -> bytes | None:
-        """The frame of one order; None: it has other parts, take the general path.
-
-        Raises:
-            Unencodable: as the general path does.
-        """
-        amounts = place_amounts(order)
-        if tuple(amounts) != self._names:
+        """The frame of one order; None: it does not fit, take the general path."""
+        found = self._filled(
+            f"{order.client_order_id} {order.price} {order.qty} {order.stop_price}"
+        )
+        if found is None:
             return None
-        filled = (*amounts.values(), timestamp_ms)
+        filled = (*found.groups(), timestamp_ms)
         if not self._signed:
             return (self._frame % (request_id, *filled)).encode("utf-8")
         signature = signer.sign((self._text % filled).encode("utf-8"))

@@ -84,6 +84,7 @@ class Bodies:
     trades = staticmethod(codec_rest.decode_trades)
     own_filters = staticmethod(with_asset_filters)
     depth = staticmethod(decode_snapshot)
+    day_volume = staticmethod(codec_rest.decode_day_volume)
 
     def __init__(self, environment: str) -> None:
         self._environment = environment

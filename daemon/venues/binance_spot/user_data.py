@@ -169,7 +169,7 @@ def report_of(
         own = ids.learn(symbol, order_id, event.shown_id)
     else:
         own = ids.resolve(symbol, order_id, event.shown_id)
-    instrument = names.instrument(symbol)
+    instrument = names.known.get(symbol) or names.instrument(symbol)
     side = SIDES.get(event.side) or side_of(event.side)
     venue_order_id = VenueOrderId(str(order_id))
     ts_venue_ns = event.time_ms * NS_PER_MS
@@ -177,40 +177,40 @@ def report_of(
     if kind is _TRADE:
         fills = (
             Fill(
-                exec_id=ExecId(f"{symbol}:{event.trade_id}:{order_id}"),
-                client_order_id=own,
-                venue_order_id=venue_order_id,
-                instrument_id=instrument,
-                side=side,
-                qty=amount(event.last_qty),
-                price=amount(event.last_price),
-                fee=amount(event.fee) if event.fee else ZERO,
-                fee_asset=event.fee_asset or "",
-                liquidity=_MAKER if event.is_maker else _TAKER,
-                ts_venue_ns=ts_venue_ns,
-                ts_recv_ns=ts_recv_ns,
+                ExecId(f"{symbol}:{event.trade_id}:{order_id}"),
+                own,
+                venue_order_id,
+                instrument,
+                side,
+                amount(event.last_qty),
+                amount(event.last_price),
+                amount(event.fee) if event.fee else ZERO,
+                event.fee_asset or "",
+                _MAKER if event.is_maker else _TAKER,
+                ts_venue_ns,
+                ts_recv_ns,
             ),
         )
     reason = event.expiry_reason
     if not reason and event.reject_reason != "NONE":
         reason = event.reject_reason
     return ExecutionReport(
-        client_order_id=own,
-        venue_order_id=venue_order_id,
-        instrument_id=instrument,
-        exec_type=kind,
-        venue_status=STATUSES.get(event.status, _UNRECOGNISED),
-        side=side,
-        qty=amount(event.qty),
-        price=amount(event.price),
-        cum_qty=amount(event.cum_qty),
-        cum_quote=amount_or_zero(event.cum_quote),
-        fills=fills,
-        source=_STREAM,
-        reason=reason,
-        ts_venue_ns=ts_venue_ns,
-        ts_recv_ns=ts_recv_ns,
-        venue_list_id=list_id_of_row(event.order_list_id),
+        own,
+        venue_order_id,
+        instrument,
+        kind,
+        STATUSES.get(event.status, _UNRECOGNISED),
+        side,
+        amount(event.qty),
+        amount(event.price),
+        amount(event.cum_qty),
+        amount_or_zero(event.cum_quote),
+        fills,
+        _STREAM,
+        reason,
+        ts_venue_ns,
+        ts_recv_ns,
+        None if event.order_list_id < 0 else list_id_of_row(event.order_list_id),
     )
 
 

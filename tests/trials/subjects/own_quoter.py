@@ -17,8 +17,8 @@ from typing import Any
 
 from control.control_errors import ControlError
 from control.tool.client import call
+from daemon.demo.box_config import caps_file
 from daemon.demo.plan import DemoOptions, toml_text
-from daemon.demo.run import caps_file
 
 WORK = Path(os.environ["SEATRIAL_WORK"]) / "own"
 CONFIG, SOCKET = WORK / "seatrial.toml", WORK / "state" / "control.sock"

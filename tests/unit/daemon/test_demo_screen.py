@@ -41,6 +41,7 @@ RESULT: dict[str, Any] = {
     "orders_missing_from_journal": 0, "fills_missing_from_journal": 0,
     "cap_breaches_at_venue": 0, "open_orders_after_kill": 0, "kill_gate_ms": 0.0041,
     "kill_empty_ms": 5.25, "verdict": "OK", "anchored_by": ["the simulated venue's orders"],
+    "uncovered_lines": 48,
 }  # fmt: skip
 
 
@@ -112,6 +113,7 @@ def test_the_end_names_the_report_and_the_next_command(
     }
     lines = told({**RESULT, **files}, here=tmp_path)
     assert "verdict: OK" in lines
+    assert any("but for the last 48 lines" in line for line in lines)
     assert "  report    evidence/evidence_report.html" in lines
     assert any(line.endswith("-m evidence.recheck state/journal") for line in lines)
     assert max(map(len, lines)) <= 80

@@ -156,6 +156,13 @@ DOWN = {
         (OTO_TEXT, {}, ""),
         (OTOCO_TEXT, {"orders": [UP, UP, DOWN]}, ""),
         (OTOCO_TEXT, {}, "a list of 3 orders is signed"),
+        (OTO_TEXT.replace("&pendingQuantity=0.1", ""), {"pays": True}, ""),
+        (OTO_TEXT.replace("&pendingQuantity=0.1", ""), {}, "quantity"),
+        (
+            OTO_TEXT.replace("&pendingQuantity=0.1", "&pendingQuantity=9"),
+            {"pays": True},
+            "quantity",
+        ),
     ],
 )
 def test_a_signature_over_a_list_proves_each_of_its_orders(
@@ -242,7 +249,7 @@ def test_the_daemons_own_lines_of_requests_are_read_and_no_other_input_is(tmp_pa
     asked = stage.asks("a1", qty=None, price=None, quote_qty=Decimal(50), proof=proof())
     items = (asked, TimerFired("t"), stage.asks_cancel("a1"), stage.asks_replace("a1", "a2"))
     for number, item in enumerate(items):
-        journal.append_text(EventType.INPUT, input_text(item), ts_ns=number, session_id="s" * 30)
+        journal.append(EventType.INPUT, input_text(item), ts_ns=number, session_id="s" * 30)
     journal.close()
     files = sorted((tmp_path / "journal").glob("*.jsonl"))
     records = list(JournalReader(files).records())

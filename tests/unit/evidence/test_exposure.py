@@ -15,7 +15,7 @@ def short(book: ExposureBook) -> Use:
 
 def sold(book: ExposureBook, key: str, qty: str, fee: str) -> Use:
     book.fill(key, "BTCUSDT", is_buy=False, qty=Decimal(qty), price=Decimal(100))
-    book.fee_in_base("BTCUSDT", Decimal(fee), is_buy=False)
+    book.fee_in_base(key, "BTCUSDT", Decimal(fee), is_buy=False)
     return short(book)
 
 
@@ -34,5 +34,5 @@ def test_a_fee_in_base_of_a_buy_gives_no_room() -> None:
     book = ExposureBook()
     book.place("a", Working("BTCUSDT", is_buy=False, leaves=Decimal(1), price=Decimal(100)), 1)
     sold(book, "a", "1", "0")
-    book.fee_in_base("BTCUSDT", Decimal("0.001"), is_buy=True)
+    book.fee_in_base("b", "BTCUSDT", Decimal("0.001"), is_buy=True)
     assert short(book).is_breach

@@ -20,14 +20,24 @@ _STORY: list[tuple[Lines, dict[str, Any]]] = []
 
 def story() -> tuple[Lines, dict[str, Any]]:
     """A calm world in which an OCO left, and other orders."""
-    for seed in range(40):
+    for seed in range(120):
         if _STORY:
             break
         world = run_world(seed, menu=FaultMenu())
         records = json.loads(json.dumps(records_of(world)))
-        if pairs(records):
+        if pairs(records) and all(covered(records, kind) for kind in KINDS):
             _STORY.append((records, books_of(world)))
     return copy.deepcopy(_STORY[0])
+
+
+KINDS = ("order_approved", "order_denied")
+
+
+def covered(records: Lines, kind: str) -> Lines:
+    """Decisions on orders that are pending behind one of the other side."""
+    return [
+        one for one in records if one["event_type"] == kind and "cover" in one.get("decision", {})
+    ]
 
 
 def pairs(records: Lines) -> Lines:
@@ -80,12 +90,30 @@ def renamed(records: Lines) -> None:
     pairs(records)[0]["order_list"]["bot_list_id"] = "another"
 
 
+def brought_more(records: Lines) -> None:
+    """An exit was decided on as if its entry bought more than it does."""
+    covered(records, "order_approved")[0]["decision"]["cover"] = "5"
+
+
+def brought_less(records: Lines) -> None:
+    """An exit was denied as if its entry bought less than it does."""
+    covered(records, "order_denied")[0]["decision"]["cover"] = "0.0001"
+
+
+def of_no_list(records: Lines) -> None:
+    """An exit was decided on as if nothing came before it."""
+    del covered(records, "order_approved")[0]["decision"]["cover"]
+
+
 TRICKS: list[tuple[Callable[[Lines], None], str]] = [
     (torn_apart, "list_differs"),
     (of_another_list, "input"),
     (joined, "list_differs"),
     (leg_lost, "request_without_end"),
     (renamed, "list_differs"),
+    (brought_more, "cover_differs"),
+    (brought_less, "cover_differs"),
+    (of_no_list, "input"),
 ]
 
 

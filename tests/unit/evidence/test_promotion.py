@@ -87,6 +87,34 @@ def codes(judgement):
     return {(reason.level.name, reason.code) for reason in judgement.reasons}
 
 
+@pytest.mark.parametrize(
+    ("versions", "named"), [(["ab"] * 5, ""), (["ab"] * 4 + ["cd"], "1 of 5 sessions name cd"),
+                            ([""] * 5, "5 of 5 sessions name none")],
+)  # fmt: skip
+def test_the_bot_of_the_trials_is_the_one_that_the_sessions_name(versions, named):
+    bound = {"standard": {"bot_version": "ab"}}
+    policy = msgspec.structs.replace(POLICY, trials_required=["standard"], trials_bound=bound)
+    told = [session(n, bot_version=version) for n, version in enumerate(versions, 1)]
+    judgement = judge(journal(*told), policy=policy)
+    texts = [one.text for one in judgement.reasons if one.code == "TRIALS_OF_ANOTHER_BOT"]
+    assert bool(texts) == bool(named)
+    assert named in "".join(texts)
+
+
+def test_what_no_anchor_covers_is_left_out_and_too_much_of_it_is_a_reason():
+    told = [session(n, is_end_covered=n < 5) for n in range(1, 6)]
+    judgement = judge(journal(*told, uncovered=["drill gating passed (seq 7)"]))
+    short = {"TOO_FEW_SESSIONS", "TOO_FEW_ORDERS", "TOO_SHORT"}
+    assert {code for _, code in codes(judgement)} == short
+    why = dict(judgement.not_counted)
+    assert why["s5"] == "UNANCHORED: no outside anchor covers its end"
+    assert "drill gating passed (seq 7)" in why["box"]
+    for minutes, level in ((60, "CONTINUE_TESTNET"), (61, "INSUFFICIENT")):
+        judgement = judge(journal(*told, uncovered_minutes=minutes))
+        assert judgement.decision == level
+        assert (("INSUFFICIENT", "END_UNANCHORED") in codes(judgement)) == (minutes == 61)
+
+
 def test_a_campaign_that_shows_everything_is_ready():
     judgement = judge()
     assert judgement.decision == "READY_FOR_LIVE_PILOT"

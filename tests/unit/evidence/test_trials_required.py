@@ -14,8 +14,8 @@ from evidence.gates.gates_now import GateLight, LaunchGateState, read_gates
 from evidence.promotion.policy import Policy, PolicyError, load_policy
 from tests.support.trial_reports import COURSE_TEXT, hammering, sound, written
 
-BEFORE = "f3468c0e87ee59234000bdbdc8a64c1e2823b90945a52d1558148203941e5578"
-"""Of the defaults since they ask for outside anchors; a trial not asked for changes nothing."""
+BEFORE = "2c7e0d0066fe86d68a0155a7729924835f362730aaa82c8e920398ce21ab30df"
+"""Of the defaults since they bound what no anchor covers; a trial not asked for changes nothing."""
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
 VERSION = "ab" * 32
 POLICY = f"""

@@ -1,5 +1,6 @@
 """What a report concludes, and why: honest journals, crashes, broken caps, open ends."""
 
+import hashlib
 import json
 
 import pytest
@@ -223,7 +224,8 @@ def test_an_anchor_catches_a_rewritten_journal(tmp_path):
         "head": json.loads(lines[half])["prev"],
     }
     anchors = tmp_path / "anchors.jsonl"
-    anchors.write_text(json.dumps(anchor) + "\n")
+    end = {**anchor, "seq": len(lines), "head": hashlib.sha256(lines[-1].rstrip()).hexdigest()}
+    anchors.write_text(json.dumps(anchor) + "\n" + json.dumps(end) + "\n")
     assert build_report([journal], ledger=ledger, anchors=anchors).verdict == "OK"
     maker.records[5]["msg"] = "rewritten, with every hash made good again"
     journal, ledger = maker.save(tmp_path)

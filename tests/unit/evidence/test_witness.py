@@ -311,7 +311,7 @@ def test_whose_list_of_orders_counts_as_an_outside_anchor(tmp_path, mode, source
     account = judged(stored(maker, tmp_path / "journal")).account
     anchoring = Anchoring()
     anchoring.add_venue(
-        VenueAnchors((source,), ids=8, anchors=8, covered_seq=len(maker.records) - 9)
+        VenueAnchors((source,), ids=8, anchors=8, covered_seq=len(maker.records) - 2)
     )
     found = judge(account, anchoring, comparison=None).intact
     leans = [remark for remark in found.remarks if remark.startswith("leans on the ")]

@@ -2,9 +2,23 @@
 
 import pytest
 
+from daemon.model.copies import replace
+from daemon.model.list_legs import Contingency, ListLeg
 from daemon.model.position import Balance
 from riskcaps.gate.interceptor import Interceptor
-from tests.unit.riskcaps.kit import BTC, T0, D, approve, deny, fill, ready, wish
+from tests.unit.riskcaps.kit import (
+    BTC,
+    SYMBOL,
+    T0,
+    D,
+    approve,
+    caps_of,
+    deny,
+    fill,
+    ready,
+    symbol_caps,
+    wish,
+)
 
 
 def broke(usdt: str = "210", btc: str = "2") -> Interceptor:
@@ -61,3 +75,19 @@ def test_only_a_sells_fee_in_base_widens_what_the_next_sell_is_measured_from() -
     assert (book.position, book.fees_since_sell) == (D("0.48"), D("0.01"))
     book.clear_position()
     assert (book.position, book.fees_since_sell, book.was_traded) == (0, 0, False)
+
+
+def test_the_fee_in_base_of_an_entry_is_no_breach_by_its_exit() -> None:
+    """It is known only with the entry's fill, when its exit is at the venue already."""
+    gate = ready(caps_of({"BTCUSDT": symbol_caps(**{**SYMBOL, "position_short_base_max": "0"})}))
+    legs = [
+        replace(one, order_list=ListLeg(list_id="", contingency=Contingency.OTO, leg=leg, legs=2))
+        for leg, one in enumerate((wish("BUY", "1", "99"), wish("SELL", "1", "101")))
+    ]
+    verdict = gate.review_list(legs, Contingency.OTO, T0)
+    assert verdict.order_list is not None, verdict
+    entry, leaves = (one.client_order_id for one in verdict.order_list.orders)
+    told = gate.risk.on_fill(fill(entry, "BUY", "1", "99", fee="0.001", fee_asset="BTC"), T0)
+    told += gate.risk.on_fill(fill(leaves, "SELL", "1", "101"), T0)
+    assert not [one for one in told if one.kind == "breach"]
+    assert deny(gate, wish("SELL", "0.1", "102")) == "position_short", "the next sell is measured"

@@ -14,6 +14,15 @@ from pathlib import Path
 from time import monotonic
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, SECP256R1, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_public_key,
+)
 
 from daemon.errors import AnchorUnusable
 from daemon.model.witness_words import stamped_bytes
@@ -398,3 +407,39 @@ def test_a_file_or_class_that_cannot_be_used_is_told_at_boot(tmp_path, table, wo
     with pytest.raises(AnchorUnusable, match=words) as caught:
         sinks_of(settings, box="test")
     assert str(caught.value).startswith("anchors.sinks.one: ")
+
+
+# ------------------------------------------------------------------ the sink of the handbook
+HANDBOOK = Path(__file__).resolve().parents[3] / "docs" / "ANCHORS.md"
+
+
+def test_the_rekor_sink_of_the_handbook_has_its_entries_accepted(stage, web, tmp_path, monkeypatch):
+    """By a stand-in for Rekor that checks what the log checks: the signature over the hash."""
+    text = HANDBOOK.read_text().split("```python\n")[1].partition("```")[0]
+    (tmp_path / "rekor_sink.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    key = generate_private_key(SECP256R1())
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (tmp_path / "rekor.pem").write_bytes(pem)
+    logged: list[str] = []
+
+    def log(_headers: dict, body: bytes) -> tuple[int, bytes]:
+        entry = json.loads(body)
+        spec = entry["spec"]
+        wanted = (entry["kind"], entry["apiVersion"], spec["data"]["hash"]["algorithm"])
+        if wanted != ("hashedrekord", "0.0.1", "sha256"):
+            return 400, b"of another form"
+        digest = spec["data"]["hash"]["value"]
+        public = load_pem_public_key(base64.b64decode(spec["signature"]["publicKey"]["content"]))
+        signature = base64.b64decode(spec["signature"]["content"])
+        public.verify(signature, bytes.fromhex(digest), ECDSA(Prehashed(SHA256())))
+        logged.append(digest)
+        if len(logged) == 1:
+            return 503, b"come again"
+        return 201, json.dumps({f"uuid{len(logged)}": {"logIndex": len(logged)}}).encode()
+
+    params = {"url": web(log).removesuffix("/hook"), "key": str(tmp_path / "rekor.pem")}
+    box = stage({"kind": "plugin", "class": "rekor_sink:RekorSink", "params": params})
+    head = box.send(5)
+    assert logged == [hashlib.sha256(stamped_bytes(5, head)).hexdigest()] * 2
+    assert box.receipts()[-1]["receipt"] == {"uuid2": {"logIndex": 2}}

@@ -1,60 +1,34 @@
-"""Market streams over TLS, on both loops: who is not whom we asked for is refused."""
+"""Market streams and REST over TLS, on both loops: who is not whom we asked for is refused."""
 
 import asyncio
-import datetime as dt
-import ipaddress
 import ssl
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import uvloop
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from websockets.asyncio.server import ServerConnection, serve
 
 from daemon.errors import NotConnected
+from daemon.model.halt import HaltFlag
 from daemon.model.market import TradeTick
+from daemon.shell.link.governor import Governor
+from daemon.shell.link.rest_session import RestSession
 from daemon.shell.link.stream_session import MarketSession
 from daemon.shell.process.clock import SystemClock
+from daemon.venues.binance_spot.codec_rest import SpotRestEncoder
+from daemon.venues.binance_spot.request_signing import HmacSigner
 from daemon.venues.contract import MarketEvent
 from daemon.venues.hosts import CheckedAddress
 from tests.support.adapters import spot
+from tests.support.certificates import certificate
 
+ENCODER = SpotRestEncoder(api_key="k", signer=HmacSigner(b"s"), recv_window_ms=3000)
 LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 TRADE = (
     '{"stream":"btcusdt@trade","data":{"e":"trade","E":1,"s":"BTCUSDT","t":9,"p":"1","q":"1",'
     '"T":1,"m":false}}'
 )
-
-
-def certificate(directory: Path, address: str) -> Path:
-    """A self-signed certificate with its key, for one address."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a venue")])
-    now = dt.datetime.now(dt.UTC)
-    names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))])
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(names, critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    plain = serialization.NoEncryption()
-    path = directory / f"{address}.pem"
-    path.write_bytes(
-        made.public_bytes(pem)
-        + key.private_bytes(pem, serialization.PrivateFormat.PKCS8, encryption_algorithm=plain)
-    )
-    return path
 
 
 def heard(loop: str, server_pem: Path) -> list[MarketEvent]:
@@ -97,6 +71,41 @@ def heard(loop: str, server_pem: Path) -> list[MarketEvent]:
     return events
 
 
+def answered(loop: str, server_pem: Path) -> int:
+    """The status that a REST session gets from a venue with this certificate."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
+        writer.close()
+
+    async def test() -> int:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(server_pem)
+        server = await asyncio.start_server(talk, "127.0.0.1", 0, ssl=context)
+        port = server.sockets[0].getsockname()[1]
+        session = RestSession(
+            environment="sim",
+            endpoint=CheckedAddress(f"https://127.0.0.1:{port}", "https", "127.0.0.1", port, ""),
+            clock=SystemClock(),
+            governor=Governor(spot().rates),
+            halt=HaltFlag(),
+            on_limited=lambda _: None,
+            read_error=spot().decode.error,
+            deadline_s=60,
+            connect_deadline_s=60,
+        )
+        await session.open()
+        try:
+            return (await session.call(ENCODER.server_time())).status
+        finally:
+            await session.close()
+            server.close()
+
+    with asyncio.Runner(loop_factory=LOOPS[loop]) as runner:
+        return runner.run(test())
+
+
 @pytest.mark.parametrize("loop", LOOPS)
 def test_a_certificate_that_we_trust_is_taken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loop: str
@@ -104,15 +113,21 @@ def test_a_certificate_that_we_trust_is_taken(
     pem = certificate(tmp_path, "127.0.0.1")
     monkeypatch.setenv("SSL_CERT_FILE", str(pem))
     assert [type(event) for event in heard(loop, pem)] == [TradeTick]
+    assert answered(loop, pem) == 200
 
 
 @pytest.mark.parametrize("loop", LOOPS)
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.0.0.2"])
+@pytest.mark.parametrize("meet", [heard, answered])
 def test_a_stranger_and_a_wrong_name_are_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loop: str, address: str
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    loop: str,
+    address: str,
+    meet: Callable[[str, Path], object],
 ) -> None:
     pem = certificate(tmp_path, address)
     if address == "127.0.0.2":
         monkeypatch.setenv("SSL_CERT_FILE", str(pem))  # trusted, but not whom we asked for
     with pytest.raises(NotConnected, match="CERTIFICATE_VERIFY_FAILED"):
-        heard(loop, pem)
+        meet(loop, pem)

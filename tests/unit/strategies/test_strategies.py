@@ -257,6 +257,10 @@ def test_a_halted_symbol_is_not_spammed(cls: Any) -> None:
 def test_a_quiet_stretch_is_closed_by_one_order_that_is_canceled_when_it_stands() -> None:
     stage = staged(Anchor, quiet_s=60, away_bps=200)
     assert tick(stage) == []
+    (first,) = sent(stage.after(5_000))
+    ack(stage, first)
+    ack(stage, first, V.CANCELED)
+    tick(stage)
     assert sent(stage.after(59_000)) == []
     tick(stage)
     (order,) = sent(stage.after(1_500))
@@ -268,21 +272,55 @@ def test_a_quiet_stretch_is_closed_by_one_order_that_is_canceled_when_it_stands(
     assert gone.cancel.client_order_id == order.client_order_id
 
 
-def anchored(stage: Stage, looks: int) -> int:
-    """How many orders so many looks make; each is answered, and canceled at the venue."""
-    made = 0
-    for _ in range(looks):
+def test_an_order_that_stands_is_what_the_end_of_the_session_cancels() -> None:
+    """Its cancel is made in the turn of the stop: nothing but the stop's own lines come after."""
+    stage = staged(Anchor, quiet_s=5, away_bps=200, stands=True)
+    tick(stage)
+    (first,) = sent(stage.after(5_000))
+    ack(stage, first)
+    tick(stage)
+    effects = stage.after(5_000)
+    (second,) = sent(effects)
+    (gone,) = only(SendCancel, effects)
+    assert gone.cancel.client_order_id == first.client_order_id, "one stands, not two"
+    ack(stage, first, V.CANCELED)
+    ack(stage, second)
+    (last,) = only(SendCancel, stage.tell(command("stop", "done")))
+    assert last.cancel.client_order_id == second.client_order_id
+
+
+def test_an_order_beyond_the_collar_goes_half_as_far() -> None:
+    stage = staged(Anchor, caps(collar_bps_max=40), quiet_s=60, away_bps=60)
+    tick(stage)
+    (order,) = sent(stage.after(5_000))
+    assert order.price == dec("99.70"), "30 basis points below the bid of 100"
+
+
+def test_an_order_that_was_filled_is_followed_by_another() -> None:
+    stage = staged(Anchor, quiet_s=5, stands=True)
+    tick(stage)
+    (first,) = sent(stage.after(5_000))
+    ack(stage, first)
+    ack(stage, first, V.FILLED, cum=str(first.qty), trade=1)
+    tick(stage)
+    assert len(sent(stage.after(5_000))) == 1
+
+
+def answered(stage: Stage, seconds: int) -> list[NewOrder]:
+    """The orders of so long; each is answered, and canceled at the venue."""
+    made = []
+    for _ in range(seconds // 5):
         tick(stage)
-        for order in sent(stage.after(60_000)):
-            made += 1
+        for order in sent(stage.after(5_000)):
+            made.append(order)
             ack(stage, order)
             ack(stage, order, V.CANCELED)
     return made
 
 
 def test_it_has_a_bound_of_its_own() -> None:
-    assert anchored(staged(Anchor, quiet_s=60, orders_max=3), 10) == 3
-    assert anchored(staged(Anchor, quiet_s=60, orders_max=0), 5) == 0
+    assert len(answered(staged(Anchor, quiet_s=60, orders_max=3), 600)) == 3
+    assert len(answered(staged(Anchor, quiet_s=60, orders_max=0), 300)) == 0
 
 
 def test_what_others_send_is_an_anchor_already() -> None:
@@ -301,14 +339,8 @@ def test_what_others_send_is_an_anchor_already() -> None:
         ),
     )
     stage = Stage(made=config(specs)).ready().start()
-    orders = []
-    for _ in range(12):
-        tick(stage)
-        for order in sent(stage.after(20_000)):
-            orders.append(order)
-            ack(stage, order)
-            ack(stage, order, V.CANCELED)
-    assert {order.strategy_id for order in orders} == {"b"}
+    first, *others = [order.strategy_id for order in answered(stage, 240)]
+    assert (first, set(others)) == ("a", {"b"}), "one covers what stands before the session"
 
 
 @pytest.mark.parametrize("wrong", [{"quiet_s": 0}, {"away_bps": 0}, {"orders_max": -1}])

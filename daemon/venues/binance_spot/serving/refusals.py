@@ -111,8 +111,10 @@ BOT_RULES: Mapping[BotRefusal, Wording] = {
     BotRefusal.MALFORMED: _CAP,
     BotRefusal.IN_PROGRESS: _CAP,
     BotRefusal.NO_LINK: _DISABLED,
-    BotRefusal.IN_LIST: Wording(
-        -1020, "This operation is not supported. seatrial: an order of a list", is_exact=True
+    BotRefusal.LIST_PENDING: Wording(
+        -1020,
+        "This operation is not supported. seatrial: an order of its list waits for another",
+        is_exact=True,
     ),
 }
 """By the reason of the bots' own rules, before the caps."""

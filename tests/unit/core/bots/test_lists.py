@@ -283,12 +283,33 @@ def test_another_bots_list_is_nobodys(stage: BotStage) -> None:
     assert stage.denial().reason == BotRefusal.ORDER_NOT_FOUND
 
 
-def test_an_order_of_a_list_is_not_replaced_or_amended(stage: BotStage) -> None:
-    resting(stage)
-    assert not only(SendReplace, stage.tell(stage.asks_replace("pair-up", "new")))
-    assert stage.denial().reason == BotRefusal.IN_LIST
-    assert not only(SendAmend, stage.tell(stage.asks_amend("pair-up", "0.05")))
-    assert stage.denial().reason == BotRefusal.IN_LIST
+def test_a_leg_is_amended_alone_and_the_other_still_counts_whole(stage: BotStage) -> None:
+    legs = resting(stage)
+    assert only(SendAmend, stage.tell(stage.asks_amend("pair-up", "0.05")))
+    told = stage.ack(legs[0], venue_id="11", source=STREAM)
+    stage.tell(VenueReport(replace(listed(told.report), qty=Decimal("0.05"))))
+    assert stage.gate.risk.books.book(BTC).sells_open == Decimal("0.1")
+
+
+def test_nothing_of_a_list_that_waits_for_its_entry_is_made_smaller(stage: BotStage) -> None:
+    """Its exits would sell more than it brings, and no cap was asked about that."""
+    (effect,) = only(SendOrderList, stage.tell(oto(stage)))
+    ack(stage, *(one.client_order_id for one in effect.order_list.orders))
+    for name in ("pair-in", "pair-up"):
+        assert not only(SendAmend, stage.tell(stage.asks_amend(name, "0.05")))
+        assert stage.denial().reason == BotRefusal.LIST_PENDING
+
+
+def test_a_replaced_leg_takes_its_list_with_it_and_pays_for_the_new_order() -> None:
+    """All that the bot has is in the pair: the order that takes its place spends it again."""
+    stage = holding(replace(FT, capital={"USDT": Decimal(100), "BTC": Decimal(0)}))
+    first, second = resting(stage)
+    asked = stage.asks_replace("pair-down", "new", side=Side.SELL, qty="0.1", price="104")
+    (effect,) = only(SendReplace, stage.tell(asked))
+    assert effect.replace.target == second
+    for cid in (first, second):
+        stage.tell(VenueReport(listed(stage.canceled(cid).report)))
+    assert stage.balances["ft"]["BTC"] == ("0", "0.1")
 
 
 def test_a_gone_bots_protecting_stop_keeps_its_list(stage: BotStage) -> None:
@@ -331,6 +352,43 @@ def test_what_is_pending_is_held_from_the_start_and_told_as_pending(stage: BotSt
     assert not any(row.is_pending for row in stage.engine.bot_views()[0].orders)
 
 
+def test_a_gone_bots_bracket_that_has_not_begun_is_ended(stage: BotStage) -> None:
+    """The bot holds as much as its pending stop sells; the entry would buy more all the same."""
+    (effect,) = only(SendOrderList, stage.tell(oto(stage)))
+    ack(stage, *(one.client_order_id for one in effect.order_list.orders))
+    effects = stage.tell(BotSwitched(bot="ft", state=BotState.GONE, reason="test", cancel=True))
+    assert only(SendCancel, effects)
+
+
+@pytest.mark.parametrize("brought", ["0.0999", "0.1"])
+def test_what_an_entry_pays_for_has_its_quantity_when_the_venue_says_it(brought: str) -> None:
+    """OPO: until then it is held at the entry's own, and shown with none."""
+    stage = no_short(holding(FT))
+    flat = stage.place("flat", side=Side.SELL, qty="0.1", price="100.00")
+    stage.tell(stage.trade(flat, 9, "0.1", price="100.00"))
+    asked = oto(stage, pair=False)
+    (effect,) = only(SendOrderList, stage.tell(replace(asked, pays=True)))
+    assert effect.order_list.pays
+    entry, behind = (one.client_order_id for one in effect.order_list.orders)
+    pending = stage.ack(behind, venue_id="12")
+    stage.tell(VenueReport(listed(stage.ack(entry, venue_id="11").report)))
+    stage.tell(VenueReport(replace(listed(pending.report), qty=Decimal(0))))
+    assert stage.last is not None
+    assert [(row.qty, row.is_pending) for row in stage.last.rows] == [
+        (Decimal("0.1"), False), (Decimal(0), True),
+    ]  # fmt: skip
+    stage.changes.clear()
+    stage.tell(stage.trade(entry, 2, "0.1", price="98"))
+    assert [kind for name, kind, _ in stage.heard() if name == "pair-up"] == []
+    stage.tell(VenueReport(replace(listed(pending.report), qty=Decimal(brought))))
+    (told,) = [one for one in stage.changes if one.row.client_order_id == "pair-up"]
+    assert (told.exec_type.value, told.row.qty) == ("NEW", Decimal(brought))
+    book = stage.gate.risk.books.book(BTC)
+    assert (book.sells_open, book.open_count) == (Decimal(brought), 1)
+    assert not only(SendAmend, stage.tell(stage.asks_amend("pair-up", "0.05")))
+    assert stage.denial().reason == BotRefusal.LIST_PENDING
+
+
 def test_its_turn_is_told_once_whichever_comes_first(stage: BotStage) -> None:
     (effect,) = only(SendOrderList, stage.tell(oto(stage, pair=False)))
     legs = [one.client_order_id for one in effect.order_list.orders]
@@ -343,16 +401,65 @@ def test_its_turn_is_told_once_whichever_comes_first(stage: BotStage) -> None:
     assert kinds.count(("pair-up", "NEW")) == 1
 
 
-def test_more_than_is_held_is_not_pending_either(stage: BotStage) -> None:
+def no_short(stage: BotStage) -> BotStage:
     stage.gate.risk.set_capset(
         stage.gate.risk.capset.tighten({"symbols.BTCUSDT.position_short_base_max": "0"})
     )
-    asked = oto(stage, pair=False)
-    first, behind = asked.orders
-    effects = stage.tell(replace(asked, orders=(first, replace(behind, qty=Decimal("0.2")))))
+    return stage
+
+
+def selling(asked: BotPlaceList, qty: str) -> BotPlaceList:
+    first, *behind = asked.orders
+    more = tuple(replace(one, qty=Decimal(qty)) for one in behind)
+    return replace(asked, orders=(first, *more))
+
+
+def test_what_is_held_and_what_the_entry_brings_may_be_sold_and_no_more(stage: BotStage) -> None:
+    no_short(stage)
+    effects = stage.tell(selling(oto(stage, pair=False), "0.201"))
     assert not only(SendOrderList, effects)
     assert stage.denial().reason == "position_short"
     assert stage.gate.risk.books.holds == {}
+    assert only(SendOrderList, stage.tell(selling(oto(stage, pair=False), "0.2")))
+
+
+@pytest.mark.parametrize("traded", ["nothing", "a part", "all"])
+def test_a_bracket_around_a_new_entry(traded: str) -> None:
+    """Nothing is held: its stop reduces what the entry brings. Nothing beside it may be sold."""
+    stage = no_short(holding(replace(FT, stops_reduce_only=True)))
+    flat = stage.place("flat", side=Side.SELL, qty="0.1", price="100.00")
+    stage.tell(stage.trade(flat, 9, "0.1", price="100.00"))
+    (effect,) = only(SendOrderList, stage.tell(oto(stage)))
+    legs = [one.client_order_id for one in effect.order_list.orders]
+    ack(stage, *legs)
+    book = stage.gate.risk.books.book(BTC)
+    assert (book.sells_open, book.short_worst()) == (Decimal("0.1"), 0), "turnover counts it whole"
+    stage.tell(stage.asks("naked", side=Side.SELL, qty="0.1", price="104"))
+    assert stage.denial().reason == "position_short"
+    if traded != "nothing":
+        stage.tell(stage.trade(legs[0], 2, "0.04" if traded == "a part" else "0.1", price="98"))
+    assert book.short_worst() == 0
+    stage.tell(stage.asks("naked", side=Side.SELL, qty="0.1", price="105"))
+    assert stage.denial().reason == "position_short"
+    if traded == "all":
+        return
+    stage.tell(VenueReport(listed(stage.canceled(legs[0]).report)))
+    assert book.short_worst() == -book.position, "what waits for an entry that ended never sells"
+
+
+def test_an_exit_that_is_told_before_its_entry_is_no_breach() -> None:
+    stage = no_short(holding(FT))
+    flat = stage.place("flat", side=Side.SELL, qty="0.1", price="100.00")
+    stage.tell(stage.trade(flat, 9, "0.1", price="100.00"))
+    (effect,) = only(SendOrderList, stage.tell(oto(stage, pair=False)))
+    entry, leaves = (one.client_order_id for one in effect.order_list.orders)
+    ack(stage, entry, leaves)
+    effects = stage.tell(stage.trade(leaves, 3, "0.1", price="103"))
+    assert not stage.facts_of("incident_opened"), effects
+    assert stage.gate.risk.books.book(BTC).short_worst() == 0
+    stage.tell(stage.trade(entry, 2, "0.1", price="98"))
+    assert not stage.facts_of("incident_opened")
+    assert Decimal(stage.position()) == 0
 
 
 # ---------------------------------------------------------------------- durable
@@ -392,3 +499,25 @@ def test_an_allotment_pays_for_the_worse_leg_alone() -> None:
     assert stage.balances["ft"]["BTC"] == ("0", "0.1")
     stage.tell(stage.asks("more", side=Side.SELL, qty="0.001", price="104"))
     assert stage.denial().reason == BotRefusal.ALLOTMENT_EXCEEDED
+
+
+def test_an_allotment_of_quote_alone_pays_for_a_bracket() -> None:
+    """Its exits sell what its entry buys; with an entry of its own side both are paid for."""
+    spec = replace(FT, capital={"USDT": Decimal(30)})
+    stage = holding(spec)
+    flat = stage.place("flat", side=Side.SELL, qty="0.1", price="100.00")
+    stage.tell(stage.trade(flat, 9, "0.1", price="100.00"))
+    asked = oto(stage, pair=False)
+    first, behind = asked.orders
+    low = replace(behind, side=Side.BUY, order_type=OrderType.LIMIT, price=Decimal(97),
+                  time_in_force=TimeInForce.GTC, qty=Decimal("0.3"))  # fmt: skip
+    stage.tell(replace(asked, orders=(first, low)))
+    assert stage.denial().reason == BotRefusal.ALLOTMENT_EXCEEDED, "9.8 and 29.1 are more than 30"
+    assert not only(SendOrderList, stage.tell(selling(oto(stage), "0.101")))
+    assert stage.denial().reason == BotRefusal.ALLOTMENT_EXCEEDED
+    (effect,) = only(SendOrderList, stage.tell(oto(stage)))
+    legs = [one.client_order_id for one in effect.order_list.orders]
+    ack(stage, *legs)
+    assert stage.balances["ft"]["BTC"] == ("0", "0")
+    stage.tell(stage.trade(legs[0], 2, "0.1", price="98"))
+    assert stage.balances["ft"]["BTC"] == ("0", "0.1"), "the exits hold it now"

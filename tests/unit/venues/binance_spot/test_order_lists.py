@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl
 import pytest
 
 from daemon.errors import Unencodable
+from daemon.model.copies import replace
 from daemon.model.enums import OrderType, Side, TimeInForce
 from daemon.model.ids import ClientOrderId, InstrumentId, StrategyId, first_of_list, list_id_of
 from daemon.model.inputs import NotSent, OutcomeUnknown, VenueReject, VenueReport
@@ -117,6 +118,17 @@ def test_an_oto_and_an_otoco_name_each_order_by_its_part() -> None:
     assert not [key for key in fields if key in ("pendingAboveSide", "pendingBelowQuantity")]
 
 
+@pytest.mark.parametrize(("behind", "named"), [((RESTS,), "opo"), ((RESTS, STOPS), "opoco")])
+def test_what_the_first_order_pays_for_is_sent_without_a_quantity(
+    behind: tuple[NewOrder, ...], named: str
+) -> None:
+    made = listed(Contingency.OTO, ENTERS, *behind)
+    kind, fields = list_fields(replace(made, pays=True))
+    assert (kind, fields["workingQuantity"]) == (named, "5")
+    assert [key for key in fields if "uantity" in key] == ["workingQuantity"]
+    assert fields.keys() == list_fields(made)[1].keys() - {"pendingQuantity"}
+
+
 def test_what_is_no_list_is_not_sent() -> None:
     other = order(DOWN, OrderType.LIMIT_MAKER, qty=Decimal(4))
     for made in (
@@ -204,7 +216,6 @@ def test_what_holds_of_one_order_of_a_list_holds_of_all() -> None:
     answer = Answer(result=b"", fault=fault, error_data=None, ts_recv_ns=5)
     made = adapter().inputs_of(asked(), answer)
     assert [type(one) for one in made] == [VenueReject, VenueReject]
-    assert asked().call == "place_list"
 
 
 def test_a_list_is_named_after_its_first_order() -> None:
