@@ -206,18 +206,16 @@ class AnchorScan:
         wrong: list[Misfit] = []
         instances = {boot[0] for boot in self._runs}
         for row, found in self._rows.items():
-            mine = self._named.get((row.symbol, row.order_id))
-            if found is None:
-                if mine is not None:
+            if found is None or found.instance not in instances:
+                named = self._named.get((row.symbol, row.order_id))
+                if named is not None and found is None:
                     _count(out, "renamed by the venue, matched by its order id")
-                continue
-            if found.instance not in instances:
-                if mine is not None:
+                elif named is not None and found is not None:
                     out.ids += 1
-                    cid, seq = mine
+                    cid, at = named
                     why = f"it is instance {found.instance}'s, the journal calls this order {cid}"
                     wrong.append(
-                        Misfit(row.symbol, row.order_id, row.shown, row.placed_ns, seq, why)
+                        Misfit(row.symbol, row.order_id, row.shown, row.placed_ns, at, why)
                     )
                 continue
             out.ids += 1
@@ -235,8 +233,8 @@ class AnchorScan:
             wrong.sort(key=lambda one: (one.at_ns, len(one.order_id), one.order_id))
             out.misfits, out.listed = len(wrong), wrong[:LISTED_MAX]
             before = [self._spots[key].seq - 1 for key in anchored]
-            end = wrong[0].seq or math.inf
-            out.fits_up_to = max((one for one in before if one < end), default=0)
+            seq = wrong[0].seq or math.inf
+            out.fits_up_to = max((one for one in before if one < seq), default=0)
         self._absent(out)
         return out
 
