@@ -9,7 +9,7 @@ import contextlib
 import functools
 import sys
 import webbrowser
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from evidence.judge.verdict import HISTORY_WORDS, OK, notarised_words
 from evidence.pack.pack_commands import check_pack, keygen_command, pack_command
 from evidence.promotion.promote_command import sign_policy_command
 from evidence.read.journal_sources import SourceError, streams_of
+from evidence.read.running_daemon import running_daemons
 from evidence.read.venue_list import Source, VenueList, list_of, read_list
 from evidence.report.compare import compare, comparison_text
 from evidence.report.fleet import LOCAL, dask_engine, fleet_report
@@ -164,6 +165,7 @@ def report_command(
         _tell(report)
         for path in paths:
             click.echo(f"  {path}")
+    _tell_of_running(inputs, report)
     if is_opened and not webbrowser.open(paths[-1].resolve().as_uri()):
         click.echo(f"no browser can be opened here; the page is {paths[-1].resolve()}", err=True)
     return _exit_code(report)
@@ -361,6 +363,19 @@ def _size_of(inputs: Sequence[Path]) -> int:
     with contextlib.suppress(OSError):
         return sum(path.stat().st_size for one in streams_of(list(inputs)) for path in one.files)
     return 0
+
+
+def _tell_of_running(inputs: Iterable[Path], report: Report) -> None:
+    """A session without an end is a fault of a record, and no surprise while it is written."""
+    if report.verdict == OK:
+        return
+    for place in running_daemons(inputs):
+        click.echo(
+            f"note: the daemon of this journal still runs ({place}): a run and a session without "
+            f"an end are told as cut. End it first (seatrial shutdown --socket {place}), then do "
+            "this again",
+            err=True,
+        )
 
 
 def _exit_code(report: Report) -> int:

@@ -138,6 +138,17 @@ def said(given: str, command: str, option: str, *, yes: bool = False) -> str:
     return text
 
 
+def need_all(command: str, given: Mapping[str, str]) -> None:
+    """Where nobody can be asked, every text that the record lacks is named at once.
+
+    Raises:
+        click.UsageError: naming the options that are missing.
+    """
+    lacking = [f"--{option}" for option, text in given.items() if not text.strip()]
+    if lacking and not is_interactive():
+        raise click.UsageError(f"{command} needs {' '.join(lacking)}: they go into the record")
+
+
 def refuse_beyond_the_journal(ctx: click.Context, seq: int, *, as_json: bool) -> None:
     """Ask the daemon how many lines its journal has.
 

@@ -16,6 +16,7 @@ from control.tool.command_frame import (
     ask,
     failure_of,
     is_interactive,
+    need_all,
     refuse_beyond_the_journal,
     said,
     wiring,
@@ -206,6 +207,9 @@ def incident_resolve(
 ) -> None:
     """Close an incident; what is not given is asked for."""
     command = "incident resolve"
+    need_all(
+        command, {"root-cause": root_cause, "remediation": remediation, "follow-up": follow_up}
+    )
     root_cause = said(root_cause, command, "root-cause")
     remediation = said(remediation, command, "remediation")
     follow_up = said(follow_up, command, "follow-up")

@@ -13,12 +13,16 @@ from typing import NoReturn
 import click
 
 from daemon.assembly import account_fingerprint, own_credentials
+from daemon.assembly_notify import services_of
 from daemon.errors import AnchorUnusable, SeatrialError
 from daemon.model.launch_checks import Check
 from daemon.settings import Settings, SettingsError, load_config
+from daemon.settings_notify import NotifySettings
 from daemon.shell.anchors.sink_builder import sinks_of
 from daemon.shell.checks.anchor_checks import anchor_steps, unit_limits
 from daemon.shell.checks.venue_checks import run_preflight
+from daemon.shell.health.notice_sender import NotSentError
+from daemon.shell.health.notices import Notice, NoticeLevel
 from daemon.shell.link.price_paths import PriceCaps
 from daemon.shell.link.venue_urls import urls_of
 from daemon.shell.process.clock import SystemClock
@@ -34,8 +38,9 @@ EXIT_UNUSABLE = 2
 @click.option(
     "--config", "config_path", required=True, type=click.Path(path_type=Path), help="Configuration."
 )
+@click.option("--send", is_flag=True, help="Also send a message to each service of [notify].")
 @click.option("--json", "as_json", is_flag=True, help="Answer with one JSON object.")
-def doctor_command(config_path: Path, *, as_json: bool) -> None:
+def doctor_command(config_path: Path, *, send: bool, as_json: bool) -> None:
     """Check a configuration against its venue, step by step; nothing is placed."""
     forbid_core_dumps()
     try:
@@ -51,6 +56,7 @@ def doctor_command(config_path: Path, *, as_json: bool) -> None:
         Check("config", ok=True, sentence=f"{config_path} is in order"),
         _state(config.settings, account_fingerprint(credentials.api_key)),
         *strategy_steps(config.settings),
+        *notify_steps(config.settings.notify, is_sent=send),
         *_anchors(config.settings, config_path),
     ]
     steps += asyncio.run(
@@ -98,6 +104,29 @@ def strategy_steps(settings: Settings) -> list[Check]:
         else:
             sentence = f"{name}: {strategy.class_path} takes its parameters"
             steps.append(Check("strategy", ok=True, sentence=sentence))
+    return steps
+
+
+def notify_steps(notify: NotifySettings, *, is_sent: bool) -> list[Check]:
+    """One step a url of `[notify]`; with `is_sent` a message goes to each that can be read."""
+    mend = "mend notify.urls, or the file that notify.urls_file names"
+    try:
+        services = services_of(notify)
+    except (SeatrialError, ValueError) as error:
+        return [Check("notify", ok=False, sentence=str(error), mend=mend)]
+    steps = []
+    for name, service in services:
+        problem, done = service.problem(), "can be read"
+        if not problem and is_sent:
+            now_ns = SystemClock().now_ns()
+            notice = Notice(NoticeLevel.INFO, "a test of [notify]", "from seatrial doctor", now_ns)
+            try:
+                service.send(notice, f"[seatrial] {notice.title}")
+                done = "took a message"
+            except NotSentError as error:
+                problem = str(error)
+        sentence = f"{name}: {problem or done}"
+        steps.append(Check("notify", ok=not problem, sentence=sentence, mend=problem and mend))
     return steps
 
 

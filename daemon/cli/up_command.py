@@ -22,8 +22,11 @@ import click
 from control.control_errors import ControlError
 from control.tool.client import call
 from control.tool.command_frame import is_interactive
-from daemon.demo.processes import DemoError, Process
+from daemon.assembly_notify import services_of
+from daemon.demo.processes import STOP_DEADLINE_S, DemoError, Process
+from daemon.errors import SeatrialError
 from daemon.settings import Config, SettingsError, load_config
+from daemon.settings_notify import NotifySettings
 from daemon.shell.process.clock import SystemClock
 
 if TYPE_CHECKING:
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
 
 READY_S = 60.0
 LOOK_S = 0.1
+PATIENCE_S = 2.0
+"""An end that takes longer says what it waits for."""
 ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -53,6 +58,10 @@ ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 )
 @click.option("--no-start", is_flag=True, help="Start no session: `seatrial start` does.")
 @click.option("--no-watch", is_flag=True, help="No live screen: say where everything is, and wait.")
+@click.option(
+    "--reset-venue", is_flag=True,
+    help="First set the venue's books and the box's state aside; both begin anew.",
+)  # fmt: skip
 def up_command(
     *,
     directory: Path,
@@ -61,6 +70,7 @@ def up_command(
     caps: str,
     no_start: bool,
     no_watch: bool,
+    reset_venue: bool,
 ) -> None:
     """A simulated venue, a box with its daemon, a session, the live screen; Ctrl-C ends all.
 
@@ -70,14 +80,47 @@ def up_command(
     place = directory.absolute()
     place.mkdir(parents=True, exist_ok=True)
     told: queue.SimpleQueue[int] = queue.SimpleQueue()
-    with _alone(place), _ends_told(told), _parts(place, (symbols, strategy, caps)) as (box, parts):
-        try:
-            _bring_up(box, parts, with_session=not no_start)
-            _stay(box, parts, told, with_watch=not no_watch and is_interactive())
-        except (ControlError, DemoError) as error:
-            raise click.ClickException(str(error)) from error
-        click.echo("ending: orders are canceled, books are compared, then the venue is closed")
+    with _alone(place), _ends_told(told):
+        if reset_venue:
+            _set_aside(place)
+        if _venue_was_killed(place):
+            click.echo(_KILLED.format(directory))
+        with _parts(place, (symbols, strategy, caps)) as (box, parts):
+            try:
+                is_up = _bring_up(box, parts, told, with_session=not no_start)
+                if is_up:
+                    _stay(box, parts, told, with_watch=not no_watch and is_interactive())
+            except (ControlError, DemoError) as error:
+                raise click.ClickException(str(error)) from error
+            click.echo("ending: orders are canceled, books are compared, then the venue is closed")
+            _end_daemon(parts[0], box.settings.socket_path)
     click.echo(f"down; {place} stays: `seatrial up --dir {directory}` goes on")
+
+
+_KILLED = (
+    "venue     it was killed before, and its books are lost: the box knows orders that it does not."
+    "\n          Begin anew, with the same configuration: seatrial up --dir {} --reset-venue"
+)
+
+
+def _venue_was_killed(place: Path) -> bool:
+    """Whether the box has seen a venue that did not write its books at its end."""
+    venue = place / "venue"
+    is_lost = (venue / "sim.json").exists() and not (venue / "venue.state").exists()
+    return is_lost and (place / "state").exists()
+
+
+def _set_aside(place: Path) -> None:
+    """Move the books and the state away, whole; addresses and keys of the venue stay."""
+    aside = place / time.strftime("before-%Y%m%dT%H%M%SZ", time.gmtime())
+    moved = [place / "state", *(place / "venue" / name for name in ("venue.state", "ledger.json"))]
+    there = [path for path in moved if path.exists()]
+    if there:
+        aside.mkdir()
+    for path in there:
+        path.rename(aside / path.name)
+        click.echo(f"aside     {aside / path.name}")
+    (aside / "state" / "control.sock").unlink(missing_ok=True)  # left by a kill -9
 
 
 @contextmanager
@@ -119,6 +162,7 @@ def _parts(
             ready = venue.read_json_line()
             config = _config(place, ready, wanted)
             box = load_config(config)
+            _tell_bad_urls(box.settings.notify)
             arguments = ["daemon", "--config", str(config)]
             log = place / "seatriald.log"
             with Process("seatriald", arguments, log, has_own_group=True) as daemon:
@@ -151,30 +195,42 @@ def _config(place: Path, ready: dict[str, Any], wanted: tuple[tuple[str, ...], s
     return config
 
 
-def _bring_up(box: Config, parts: Sequence[Process], *, with_session: bool) -> None:
-    """Wait until the daemon knows its venue, and start a session.
+def _bring_up(
+    box: Config, parts: Sequence[Process], told: "queue.SimpleQueue[int]", *, with_session: bool
+) -> bool:
+    """Wait until the daemon knows its venue, and start a session. False: a signal came before.
 
     Raises:
         ControlError: the daemon did not come up in time.
-        DemoError: a part has died meanwhile.
+        DemoError: a part has died meanwhile, or the daemon cannot serve and says why.
     """
     socket = box.settings.socket_path
-    status = _until_ready(socket, parts)
+    status = _until_ready(socket, parts, told)
+    if status is None:
+        return False
     click.echo(f"daemon    {socket}")
     if port := status.get("metrics_port"):
         click.echo(f"page      http://127.0.0.1:{port}/")
     if not with_session:
         click.echo("session   none: seatrial start --reason … begins one")
-        return
+        return True
     try:
         call(socket, "start", reason="seatrial up")
         click.echo("session   has begun")
     except ControlError as error:  # a latch or an incident of an earlier day: a human's to clear
         click.echo(f"session   not begun: {error}")
-        click.echo(
-            "          Where the venue was killed its books are older than the box: "
-            "begin anew with another --dir"
-        )
+    return True
+
+
+def _tell_bad_urls(notify: NotifySettings) -> None:
+    """Who counts on an alarm learns now that none would come, and not on the bad day."""
+    try:
+        problems = [(name, service.problem()) for name, service in services_of(notify)]
+    except (SeatrialError, ValueError) as error:
+        problems = [("[notify]", str(error))]
+    for name, problem in problems:
+        if problem:
+            click.echo(f"notify    {name}: nothing can be sent: {problem}")
 
 
 def _check(parts: Sequence[Process]) -> None:
@@ -184,11 +240,16 @@ def _check(parts: Sequence[Process]) -> None:
             raise DemoError(f"{part.name} has ended: {part.last_words()} ({part.log})")
 
 
-def _until_ready(socket: Path, parts: Sequence[Process]) -> Mapping[str, Any]:
+def _until_ready(
+    socket: Path, parts: Sequence[Process], told: "queue.SimpleQueue[int]"
+) -> Mapping[str, Any] | None:
+    """The status of READY; None: a signal asks to end."""
     clock = SystemClock()
     until_ns = clock.monotonic_ns() + int(READY_S * 1e9)
-    while True:
+    while told.empty():
         _check(parts)
+        if not socket.exists() and (line := parts[0].last_words()).startswith("ERROR"):
+            raise DemoError(f"{parts[0].name} cannot serve: {line} ({parts[0].log})")
         problem = ControlError(f"the daemon was not ready within {READY_S:.0f} s")
         try:
             status = call(socket, "status")
@@ -199,6 +260,35 @@ def _until_ready(socket: Path, parts: Sequence[Process]) -> Mapping[str, Any]:
         if clock.monotonic_ns() > until_ns:
             raise problem
         time.sleep(LOOK_S)
+    return None
+
+
+def _end_daemon(daemon: Process, socket: Path) -> None:
+    """Tell the daemon to end, and while it takes long, say once what it waits for."""
+    daemon.terminate()
+    clock = SystemClock()
+    speak_ns = clock.monotonic_ns() + int(PATIENCE_S * 1e9)
+    until_ns = clock.monotonic_ns() + int(STOP_DEADLINE_S * 1e9)
+    while daemon.is_running and clock.monotonic_ns() < until_ns:
+        if speak_ns and clock.monotonic_ns() > speak_ns:
+            speak_ns = 0
+            click.echo(f"waiting   {_waited_for(socket, daemon)}")
+        time.sleep(LOOK_S)
+
+
+def _waited_for(socket: Path, daemon: Process) -> str:
+    """What keeps the daemon from its end, as far as it says so."""
+    try:
+        status = call(socket, "status", timeout_s=1)
+    except ControlError:
+        return f"{daemon.name}: {daemon.last_words()}"
+    counts = status.get("orders") or {}
+    ends = ("FILLED", "CANCELED", "EXPIRED", "REJECTED")
+    unproven = {name: many for name, many in counts.items() if name not in ends}
+    orders = ", ".join(f"{many} {name}" for name, many in unproven.items()) or "none open"
+    asked = "; ".join(str(one.get("text", "")) for one in status.get("not_ready") or ())
+    said = f"the venue must say that ours are gone; orders: {orders}"
+    return f"{said}{f'; {asked}' if asked else ''}"
 
 
 def _stay(

@@ -41,6 +41,7 @@ class Process:
         self.name = name
         self.log = log
         with log.open("ab") as out:
+            self._log_begin = out.tell()
             self._child = subprocess.Popen(  # noqa: S603 - our own interpreter and modules
                 [sys.executable, "-m", *arguments],
                 stdout=subprocess.PIPE,
@@ -91,9 +92,13 @@ class Process:
 
     def stop(self) -> int:
         """SIGTERM, wait, SIGKILL when it does not listen. Returns the exit code."""
+        self.terminate()
+        return self.wait()
+
+    def terminate(self) -> None:
+        """SIGTERM, where it still runs."""
         if self.is_running:
             self._child.send_signal(signal.SIGTERM)
-        return self.wait()
 
     def wait(self) -> int:
         """Wait for the end. Returns the exit code."""
@@ -104,8 +109,9 @@ class Process:
             return -signal.SIGKILL
 
     def last_words(self) -> str:
-        """The last line of its log."""
-        lines = self.log.read_text(errors="replace").strip().splitlines()
+        """The last line that it has written to its log."""
+        said = self.log.read_bytes()[self._log_begin :]
+        lines = said.decode(errors="replace").strip().splitlines()
         return lines[-1] if lines else f"nothing in {self.log}"
 
     def __enter__(self) -> Self:
@@ -116,15 +122,17 @@ class Process:
         """Never leave a child behind."""
         if self.is_running:
             self.stop()
+        self._reader.join(STOP_DEADLINE_S)  # it ends with the pipe
 
     def _read(self) -> None:
         stdout = self._child.stdout
         if stdout is None:
             return
-        for raw in stdout:
-            if self._lines.full():
-                continue
-            self._lines.put(raw.decode(errors="replace").rstrip("\n"))
+        with stdout:
+            for raw in stdout:
+                if self._lines.full():
+                    continue
+                self._lines.put(raw.decode(errors="replace").rstrip("\n"))
         self._lines.put(None)
 
 

@@ -37,6 +37,11 @@ CHECKS: dict[str, CheckWords] = {
         "can each strategy's class be imported, and does it take its parameters",
         "mend [strategies] in the configuration, or the file of the class",
     ),
+    "notify": CheckWords(
+        DOCTOR,
+        "can Apprise read each url of [notify]; with --send, does each service take a message",
+        "mend notify.urls, or the file that notify.urls_file names",
+    ),
     "anchors": CheckWords(
         DOCTOR,
         "can anchors leave this box: are the sinks reachable, and not blocked by the unit",

@@ -30,7 +30,7 @@ from riskcaps.state.holds import UNKNOWN, WORKING, Hold, phase_of, price_of
 from riskcaps.state.risk_books import RiskBooks
 from riskcaps.state.standing import Standing
 from riskcaps.state.symbol_book import SymbolBook
-from riskcaps.state.usage import levels_of, usage_of
+from riskcaps.state.usage import levels_of, ratio_usage, usage_of
 from riskcaps.state.valuation import Valuation
 from riskcaps.state.windows import Windows
 from riskcaps.words.capset import CapSet
@@ -347,7 +347,7 @@ class RiskState:
     def usage(self, now_ns: int) -> tuple[CapUsage, ...]:
         """Each cap that fills up, with what is used of it now."""
         self.advance(now_ns)
-        return usage_of(self._levels())
+        return (*usage_of(self._levels()), *ratio_usage(self.capset, self.windows, self.now_ns))
 
     def equity(self, now_ns: int) -> EquityView:
         """Equity in the numeraire as last marked, with its parts where they can be valued."""

@@ -5,7 +5,7 @@ Rules of this file:
 2. Caps of a single order (quantity, notional, collar) do not fill up and are not here.
 """
 
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 
 from daemon.model.amounts import ZERO
 from riskcaps.state.alerts import Alerts, Level
@@ -15,8 +15,10 @@ from riskcaps.state.symbol_book import SymbolBook
 from riskcaps.state.valuation import Valuation, total_of
 from riskcaps.state.windows import Windows
 from riskcaps.words.caps import UNLIMITED_COUNT
-from riskcaps.words.capset import PORTFOLIO_CAPS, SYMBOL_CAPS
+from riskcaps.words.capset import PORTFOLIO_CAPS, SYMBOL_CAPS, CapSet
 from riskcaps.words.explain import CapUsage
+
+_RATIO_STEP = Decimal("0.0001")
 
 
 def usage_of(levels: list[Level]) -> tuple[CapUsage, ...]:
@@ -28,6 +30,23 @@ def usage_of(levels: list[Level]) -> tuple[CapUsage, ...]:
             continue
         out.append(CapUsage(watch.cap, watch.symbol, used, watch.limit, spec.unit, spec.clauses))
     return tuple(out)
+
+
+def ratio_usage(caps: CapSet, windows: Windows, now_ns: int) -> tuple[CapUsage, ...]:
+    """Orders of the day for each execution, the next one denied at the limit; unset: no row.
+
+    The orders that are free at the beginning (`order_to_trade_grace_orders`) count as executions
+    would, so that the row is full exactly when rule 48 denies.
+    """
+    limit, grace = caps.order_to_trade_ratio_max, caps.order_to_trade_grace_orders
+    if limit <= 0:
+        return ()
+    orders = windows.orders.counts(now_ns)[3]
+    free = max(limit * max(windows.executions.count(now_ns), 1) // 1, Decimal(grace))
+    used = orders * limit / free if free else limit
+    spec = PORTFOLIO_CAPS["order_to_trade_ratio_max"]
+    used = used.quantize(_RATIO_STEP, ROUND_DOWN) if used < limit else used.quantize(_RATIO_STEP)
+    return (CapUsage("order_to_trade_ratio_max", "", used, limit, spec.unit, spec.clauses),)
 
 
 def levels_of(

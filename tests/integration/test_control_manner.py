@@ -178,7 +178,7 @@ def test_with_yes_nothing_is_asked(tmp_path: Path, words: tuple[str, ...]) -> No
 @pytest.mark.parametrize(
     ("words", "lacking"),
     [
-        (("incident", "resolve", "i-2"), "--root-cause"),
+        (("incident", "resolve", "i-2"), "--root-cause --remediation --follow-up"),
         (("incident", "resolve", "i-2", "--root-cause", "a"), "--remediation"),
         (("explain", "1"), "--reason"),
         (("caps", "set", "orders_open_max=1"), "--reason"),

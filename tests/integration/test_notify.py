@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from daemon.shell.health.notice_sender import AppriseService, NotSentError
+from daemon.shell.health.notices import Notice, NoticeLevel
 from tests.support.box import ROOT, Box
 
 DEADLINE_S = 60
@@ -26,6 +28,7 @@ class Inbox(ThreadingHTTPServer):
         self.got: list[dict[str, str]] = []
         self.changed = threading.Condition()
         self.status = 200
+        self.elsewhere = ""
 
     @property
     def url(self) -> str:
@@ -49,6 +52,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.got.append(body)
             self.server.changed.notify_all()
         self.send_response(self.server.status)
+        if self.server.status == 307:
+            self.send_header("Location", self.server.elsewhere)
         self.end_headers()
 
     def log_message(self, *_: object) -> None:
@@ -141,7 +146,53 @@ def test_notify_test_says_which_service_took_it(tmp_path: Path, inbox: Inbox) ->
     assert asked.returncode == 1
     assert asked.stdout.splitlines() == [
         "1:json  sent",
-        "2:nonsense  NOT sent: Apprise knows no such url",
+        "2:nonsense  NOT sent: Apprise knows no such url: see its kind and form at appriseit.com",
     ]
     assert "s3cret-token" not in asked.stdout + asked.stderr
     assert inbox.got[-1]["title"] == "[seatrial] a test of [notify]"
+
+
+def test_a_bad_url_is_told_by_doctor_and_at_the_start(tmp_path: Path, inbox: Inbox) -> None:
+    urls = f'urls = ["{inbox.url}", "jsn://token-of-mine@127.0.0.1/"]'
+    with Box(tmp_path, tables=f"\n[notify]\n{urls}\n") as box:
+        words = ["doctor", "--send", "--config", str(box.config)]
+        asked = subprocess.run(
+            [sys.executable, "-m", "control.main", *words],
+            cwd=ROOT, capture_output=True, text=True, timeout=DEADLINE_S, check=False,
+        )  # fmt: skip
+        problem = "nothing can be sent: Apprise knows no such url"
+        box.until(
+            lambda status: any("knows no such url" in one["problem"] for one in status["notify"])
+        )
+        log = box.log()
+    assert asked.returncode == 1
+    steps = [line for line in asked.stdout.splitlines() if " notify " in line]
+    assert steps[0].endswith("1:json: took a message")
+    assert "2:jsn: Apprise knows no such url" in steps[1]
+    assert steps[1].startswith("FAIL")
+    assert f"notify 2:jsn: {problem}" in log
+    for text in (asked.stdout, asked.stderr, log):
+        assert "token-of-mine" not in text
+        assert "s3cret-token" not in text
+
+
+def test_a_redirect_of_a_service_is_not_followed(inbox: Inbox) -> None:
+    other = Inbox()
+    thread = threading.Thread(target=other.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    try:
+        inbox.status, inbox.elsewhere = (
+            307,
+            other.url.replace("json://user:s3cret-token@", "http://"),
+        )
+        with pytest.raises(NotSentError, match="refused or not reached"):
+            AppriseService(inbox.url).send(Notice(NoticeLevel.INFO, "a", "b", 0), "a title")
+        assert [one["title"] for one in inbox.got] == ["a title"]
+        assert other.got == [], "the message, with the token's right, went to a stranger"
+        inbox.status = 200
+        AppriseService(inbox.url).send(Notice(NoticeLevel.INFO, "a", "b", 0), "again")
+        assert inbox.got[-1]["title"] == "again"
+    finally:
+        other.shutdown()
+        thread.join()
+        other.server_close()

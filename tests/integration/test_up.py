@@ -19,6 +19,8 @@ from typing import Any
 import pytest
 
 from control.tool.client import ControlClient, call
+from daemon.cli.up_command import _until_ready
+from daemon.demo.processes import DemoError, Process
 from daemon.shell.process.child_processes import end_with_parent
 from tests.support.box import ROOT
 
@@ -29,10 +31,10 @@ pytestmark = pytest.mark.xdist_group("up")  # each probes for a free port of its
 class Up:
     """A running `seatrial up`, and what it said."""
 
-    def __init__(self, place: Path) -> None:
+    def __init__(self, place: Path, *options: str) -> None:
         self.place = place
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "control.main", "up", "--dir", str(place)],
+            [sys.executable, "-m", "control.main", "up", "--dir", str(place), *options],
             cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             stdin=subprocess.DEVNULL, preexec_fn=end_with_parent(),  # noqa: PLW1509
             env=os.environ | {"PYTHONUNBUFFERED": "1"},
@@ -64,8 +66,8 @@ class Up:
 
 
 @contextmanager
-def up(place: Path) -> Iterator[Up]:
-    running = Up(place)
+def up(place: Path, *options: str) -> Iterator[Up]:
+    running = Up(place, *options)
     try:
         yield running
     finally:
@@ -172,6 +174,45 @@ def test_a_latched_box_comes_up_and_says_why_no_session_begins(tmp_path: Path) -
         again.says("running")
         assert again.end(signal.SIGINT) == 0
     assert any("latch" in line.lower() for line in again.said)
+
+
+def test_after_a_venue_was_killed_one_command_leads_back(tmp_path: Path) -> None:
+    place = tmp_path / "box"
+    with up(place) as first:
+        first.says("session   has begun")
+        with ControlClient(place / "state/control.sock") as client:
+            while not client.call("status").get("session_orders"):
+                assert first.process.poll() is None
+        first.end(signal.SIGKILL)
+    config = with_any_port(place)
+    with up(place, "--no-start") as again:
+        again.says(f"seatrial up --dir {place} --reset-venue")
+        assert again.end(signal.SIGTERM) == 0
+    with up(place, "--reset-venue") as anew:
+        anew.says("session   has begun")
+        assert anew.end(signal.SIGTERM) == 0
+    (aside,) = place.glob("before-*")
+    assert {one.name for one in aside.iterdir()} >= {"state"}
+    assert list((aside / "state/journal").glob("journal-*")), "nothing is deleted"
+    assert (place / "seatrial.toml").read_text() == config
+    assert left_of(place) == []
+
+
+def test_a_daemon_that_cannot_serve_is_not_waited_for(tmp_path: Path) -> None:
+    log = tmp_path / "daemon.log"
+    log.write_text("ERROR of an earlier run\n")
+    program = tmp_path / "waits.py"
+    program.write_text(
+        "import sys, time\n"
+        "print('ERROR disk: No space left on device; waiting', file=sys.stderr, flush=True)\n"
+        "time.sleep(600)\n"
+    )
+    told: queue.SimpleQueue[int] = queue.SimpleQueue()
+    with Process("seatriald", ["waits"], log, environ={"PYTHONPATH": str(tmp_path)}) as daemon:
+        with pytest.raises(DemoError, match="seatriald cannot serve: ERROR disk: No space left"):
+            _until_ready(tmp_path / "no.sock", [daemon], told)
+        told.put(signal.SIGTERM)
+        assert _until_ready(tmp_path / "no.sock", [daemon], told) is None
 
 
 def test_a_part_that_dies_ends_all_with_its_last_words(tmp_path: Path) -> None:

@@ -53,6 +53,9 @@ class Service(Protocol):
             NotSentError: the service did not take it.
         """
 
+    def problem(self) -> str:
+        """Why no message could go to its url; empty: it can be read. Nothing is sent."""
+
     def stop(self) -> None:
         """Give up what is under way; from another thread."""
 
@@ -67,7 +70,17 @@ class AppriseService:
 
     def send(self, notice: Notice, title: str) -> None:
         """Start the process, wait for it until the deadline, and kill it then."""
-        told = {"url": self._url, "title": title, "body": notice.body or "-", "level": notice.level}
+        self._run({"title": title, "body": notice.body or "-", "level": notice.level})
+
+    def problem(self) -> str:
+        """Have Apprise read the url."""
+        try:
+            self._run({})
+        except NotSentError as error:
+            return str(error)
+        return ""
+
+    def _run(self, told: Mapping[str, Any]) -> None:
         try:
             child = self._child = subprocess.Popen(  # noqa: S603 - our own interpreter and module
                 [sys.executable, "-m", notify_child.__name__],
@@ -78,13 +91,13 @@ class AppriseService:
         except OSError as error:
             raise NotSentError(f"no process for it: {error.strerror}") from None
         try:
-            child.communicate(json.dumps(told).encode(), timeout=SEND_S)
+            child.communicate(json.dumps({"url": self._url, **told}).encode(), timeout=SEND_S)
         except subprocess.TimeoutExpired:
             child.kill()
             child.wait()
             raise NotSentError(f"no answer in {SEND_S:.0f} s") from None
         if child.returncode == notify_child.NO_SERVICE:
-            raise NotSentError("Apprise knows no such url")
+            raise NotSentError("Apprise knows no such url: see its kind and form at appriseit.com")
         if child.returncode != notify_child.SENT:
             raise NotSentError("refused or not reached")
 
@@ -175,6 +188,9 @@ class Channel:
         }
 
     def _run(self) -> None:
+        if problem := self._service.problem():
+            self._problem = problem
+            log.error("notify %s: nothing can be sent: %s; mend notify.urls", self._name, problem)
         while (notice := self._next()) is not None:
             self._send(notice)
 

@@ -171,7 +171,9 @@ class NoticeWriter:
             f"{line.get('orders')} orders, {line.get('fills')} fills, {denied} denials, {seconds} s"
         )
         level = NoticeLevel.WARNING if incidents else NoticeLevel.INFO
-        return _notice(level, title, ts_ns, _why(line), told, "next: seatrial evidence report")
+        # The record has no end while the daemon runs: the accountant's verdict comes after it.
+        verdict = "verdict: seatrial evidence report, once the daemon has ended"
+        return _notice(level, title, ts_ns, _why(line), told, verdict)
 
     def _journal_fault(self, line: Mapping[str, Any], ts_ns: int) -> Notice:
         msg = str(line.get("msg") or "")

@@ -77,6 +77,7 @@ def test_every_cap_of_a_small_world_by_hand() -> None:
     assert usage.pop(("traded_notional_per_day_numeraire_max", "")) == traded + is_open
     for cap in ("loss_session", "loss_day", "drawdown"):
         assert usage.pop((f"{cap}_numeraire_max", "")) >= 0
+    assert usage.pop(("order_to_trade_ratio_max", "")) >= 0
     wanted: dict[tuple[str, str], object] = {
         ("orders_open_max", ""): 3,
         ("orders_per_second_max", ""): 3,
@@ -131,7 +132,7 @@ def test_the_limits_that_fill_up_are_those_of_the_caps_less_the_reserve() -> Non
     limits = {one.cap: one.limit for one in gate.risk.usage(T0) if not one.symbol}
     assert limits.pop("messages_per_second_max") == 100 - 40
     assert limits.pop("messages_per_minute_max") == 1000 - 400
-    assert len(limits) == 15
+    assert len(limits) == 16
     assert limits == {cap: getattr(gate.risk.capset, cap) for cap in limits}
     none_left = world(messages_per_second_max=40, messages_per_minute_max=300)
     assert {one.limit for one in none_left.risk.usage(T0) if one.cap.startswith("messages")} == {0}
@@ -213,3 +214,26 @@ def test_a_band_falls_only_after_five_seconds_below_and_each_fall_waits_again() 
         assert watch.move(D(10), again_ns + 2 * wait) is None
         assert watch.move(D(10), again_ns + 3 * wait) is False
         assert (watch.band, watch.up) == (0, 70)
+
+
+@pytest.mark.parametrize(
+    ("executions", "ratio", "grace"), [(0, "3", 5), (1, "3", 5), (3, "2.5", 5), (0, "2", 0)]
+)
+def test_the_ratio_of_orders_to_trades_is_full_exactly_when_the_next_order_is_denied(
+    executions: int, ratio: str, grace: int
+) -> None:
+    """Judged by the interceptor itself: orders are approved one by one until it says no."""
+    gate = world(order_to_trade_ratio_max=ratio, order_to_trade_grace_orders=grace)
+    for _ in range(executions):
+        gate.risk.windows.executions.add(T0)
+    denied = False
+    for n in range(40):
+        used = next(
+            one.used for one in gate.risk.usage(T0) if one.cap == "order_to_trade_ratio_max"
+        )
+        verdict = gate.review(wish("BUY", "0.01", f"{99 + n / 100:.2f}"), T0)
+        denied = getattr(verdict, "reason", None) == "order_to_trade_ratio"
+        assert (used >= D(ratio)) == denied, (n, used)
+        if denied:
+            break
+    assert denied

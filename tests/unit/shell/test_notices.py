@@ -130,6 +130,9 @@ class Waiting:
         self.changed.set()
         assert self.may_go.wait(DEADLINE_S)
 
+    def problem(self) -> str:
+        return ""
+
     def stop(self) -> None:
         """Nothing is under way."""
 
