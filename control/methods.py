@@ -42,7 +42,8 @@ LongText = Annotated[str, Field(min_length=1, max_length=4_000)]
 """An incident note's text; may have lines."""
 COMMAND_ID = r"^[A-Za-z0-9._:-]{1,64}$"
 CommandId = Annotated[str, Field(pattern=COMMAND_ID)]
-Name = Annotated[str, Field(pattern=r"^[\w.@:-]{1,64}$")]
+# A bound within the pattern would repeat all letters of Unicode 64 times: 13 ms to build.
+Name = Annotated[str, Field(pattern=r"^[\w.@:-]+$", max_length=64)]
 
 
 def _command_id_or_none(given: object) -> str | None:
@@ -177,7 +178,7 @@ class EventsParams(MethodParams):
     """Only these event types; empty: all."""
     without: Annotated[list[Name], Field(max_length=64)] = []
     """But not these."""
-    bot: Annotated[str, Field(pattern=r"^[\w-]{0,64}$")] = ""
+    bot: Annotated[str, Field(pattern=r"^[\w-]*$", max_length=64)] = ""
     """Only lines about this bot and its orders; empty: all."""
     tail: Annotated[int, Field(ge=0, le=1_000)] = 20
     follow: bool = False
@@ -399,6 +400,9 @@ def validated(spec: MethodSpec, params: Any, request_id: str | int) -> MethodPar
 
 def schema() -> dict[str, Any]:
     """The published description of the protocol: `seatrial rpc schema`."""
+    # Imported here: no start waits for it.
+    from control.method_answers import ANSWERS, types_of  # noqa: PLC0415 - see above
+
     return {
         "protocol": "JSON-RPC 2.0, one line a message, over a Unix socket",
         "version": PROTOCOL_VERSION,
@@ -412,6 +416,7 @@ def schema() -> dict[str, Any]:
                 "reason_required": spec.reason_required,
                 "deadline_s": spec.deadline_s,
                 "params": spec.params.model_json_schema(),
+                "result": types_of(ANSWERS[spec.name]),
             }
             for spec in METHODS.values()
         },

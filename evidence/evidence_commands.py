@@ -80,6 +80,19 @@ JOBS = click.option(
 )  # fmt: skip
 
 
+OF_A_REPORT = (
+    INPUTS, LEDGER, ANCHORS, WITNESS, WITNESS_KEY, BOX, TIMESTAMPS, TSA_ROOT, HISTORY, FETCH,
+    KEY_FILE, REST, JOBS,
+)  # fmt: skip
+
+
+def of_a_report(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command everything that a report is made of."""
+    for option in reversed(OF_A_REPORT):
+        command = option(command)
+    return command
+
+
 def one_line_errors(command: Callable[..., int]) -> Callable[..., None]:
     """Turn what a command cannot read into one line on stderr and exit code 1."""
 
@@ -108,19 +121,7 @@ evidence_group.add_command(sign_policy_command)
 
 
 @evidence_group.command("report")
-@INPUTS
-@LEDGER
-@ANCHORS
-@WITNESS
-@WITNESS_KEY
-@BOX
-@TIMESTAMPS
-@TSA_ROOT
-@HISTORY
-@FETCH
-@KEY_FILE
-@REST
-@JOBS
+@of_a_report
 @click.option("--out-dir", type=PATH, default=Path("reports/status"), show_default=True)
 @REPLACE
 @click.option("--open", "is_opened", is_flag=True, help="Show the page in a browser.")
@@ -129,33 +130,14 @@ evidence_group.add_command(sign_policy_command)
 def report_command(
     *,
     inputs: tuple[Path, ...],
-    ledger: Path | None,
-    anchors: Path | None,
-    witness: str | None,
-    witness_key: Path | None,
-    box: str,
-    timestamps: Path | None,
-    tsa_root: Path | None,
-    histories: tuple[Path, ...],
-    fetch: bool,
-    credentials: Path | None,
-    rest: str,
-    jobs: int,
     out_dir: Path,
     replace: bool,
     is_opened: bool,
     as_json: bool,
+    **given: Any,
 ) -> int:
     """Re-derive everything from INPUTS and write the report: JSON, Markdown and HTML."""
-    lists = _venue_lists(inputs, histories, fetch=fetch, credentials=credentials, rest=rest)
-    with progress_line(sys.stderr, _size_of(inputs)) as progress:
-        report = build_report(
-            inputs, ledger=ledger, anchors=anchors, venue_lists=lists, jobs=jobs, progress=progress,
-            outside=outside_of(
-                inputs, witness=witness, witness_key=witness_key, box=box, timestamps=timestamps,
-                tsa_root=tsa_root,
-            ),
-        )  # fmt: skip
+    report = _built(inputs, **given)
     if not replace:
         check_place(report.to_json(), out_dir / JSON_NAME)
     paths = (*write_report(report, out_dir), out_dir / HTML_NAME)
@@ -172,52 +154,17 @@ def report_command(
 
 
 @evidence_group.command("verify")
-@INPUTS
-@LEDGER
-@ANCHORS
-@WITNESS
-@WITNESS_KEY
-@BOX
-@TIMESTAMPS
-@TSA_ROOT
-@HISTORY
-@FETCH
-@KEY_FILE
-@REST
-@JOBS
+@of_a_report
 @click.option("--public-key", type=PATH, help="Check INPUTS as a signed pack, with this key.")
 @AS_JSON
 @one_line_errors
 def verify_command(
-    *,
-    inputs: tuple[Path, ...],
-    ledger: Path | None,
-    anchors: Path | None,
-    witness: str | None,
-    witness_key: Path | None,
-    box: str,
-    timestamps: Path | None,
-    tsa_root: Path | None,
-    histories: tuple[Path, ...],
-    fetch: bool,
-    credentials: Path | None,
-    rest: str,
-    jobs: int,
-    public_key: Path | None,
-    as_json: bool,
+    *, inputs: tuple[Path, ...], public_key: Path | None, as_json: bool, **given: Any
 ) -> int:
     """Judge INPUTS (intact, complete, corroborated) and write nothing; or check a signed pack."""
     if public_key is not None:
         return max(check_pack(pack, public_key, as_json=as_json) for pack in inputs)
-    lists = _venue_lists(inputs, histories, fetch=fetch, credentials=credentials, rest=rest)
-    with progress_line(sys.stderr, _size_of(inputs)) as progress:
-        report = build_report(
-            inputs, ledger=ledger, anchors=anchors, venue_lists=lists, jobs=jobs, progress=progress,
-            outside=outside_of(
-                inputs, witness=witness, witness_key=witness_key, box=box, timestamps=timestamps,
-                tsa_root=tsa_root,
-            ),
-        )  # fmt: skip
+    report = _built(inputs, **given)
     if as_json:
         verdicts = {j.account.name: _plain(j) for j in report.journals}
         plain = {"verdict": report.verdict, "reasons": report.reasons, "journals": verdicts}
@@ -225,6 +172,27 @@ def verify_command(
     else:
         _tell(report)
     return _exit_code(report)
+
+
+def _built(
+    inputs: tuple[Path, ...],
+    *,
+    ledger: Path | None,
+    anchors: Path | None,
+    histories: tuple[Path, ...],
+    fetch: bool,
+    credentials: Path | None,
+    rest: str,
+    jobs: int,
+    **outside: Any,
+) -> Report:
+    """The report of what the options of `of_a_report` name; `outside` is for `outside_of`."""
+    lists = _venue_lists(inputs, histories, fetch=fetch, credentials=credentials, rest=rest)
+    with progress_line(sys.stderr, _size_of(inputs)) as progress:
+        return build_report(
+            inputs, ledger=ledger, anchors=anchors, venue_lists=lists, jobs=jobs, progress=progress,
+            outside=outside_of(inputs, **outside),
+        )  # fmt: skip
 
 
 @evidence_group.command("recheck")

@@ -96,6 +96,8 @@ class Books:
         self.touched: dict[ClientOrderId, Order] = {}
         """Bots' orders that have changed; whoever tells the bots empties it."""
         self.dropped: list[Order] = []
+        self.sized: set[ClientOrderId] = set()
+        """Open orders that another pays for, and whose quantity the venue has said."""
         """Bots' orders that were forgotten; the ledger drops what it kept of them."""
         self.flow_mark = 0
         """Counts fills; a moment in the history of flows."""
@@ -228,7 +230,15 @@ class Books:
         self.last_trade.clear()
         self.flows.clear()
 
+    def size(self, order: Order) -> None:
+        """The venue has said the quantity of an open order that another has paid for."""
+        cid = order.client_order_id
+        if cid not in self.sized and not order.status.is_terminal:
+            self.sized.add(cid)
+            self.touched[cid] = order
+
     def _finish(self, cid: ClientOrderId) -> None:
+        self.sized.discard(cid)
         self._finished[cid] = None
         while len(self._finished) > self._retained:
             oldest = next(iter(self._finished))

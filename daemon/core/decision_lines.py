@@ -16,6 +16,7 @@ from daemon.model.plain_values import to_plain
 _APPROVED = OrderStatus.APPROVED
 """Looked up once: on Python 3.11 a look at a member of an enum costs as much as a call."""
 
+_NOTHING: journal.SomeExtras = {}
 Owner = Mapping[str, Any]
 """Of a bot's order: `bot`, `client_order_id` (the bot's own), `request`."""
 
@@ -33,6 +34,8 @@ def approved_fields(
     owner: Owner | None,
 ) -> journal.OrderApprovedRecord:
     """What an approval's line says; `counts` are those of the session, this one included."""
+    is_plain = order.extras is None and order.terms is None and order.order_list is None
+    is_plain = is_plain and owner is None
     return {
         "client_order_id": order.client_order_id,
         "symbol": symbol_of(order.instrument_id),
@@ -41,11 +44,11 @@ def approved_fields(
         "side": order.side._value_,
         "order_type": order.order_type._value_,
         "qty": plain(order.qty),
-        "price": amount(order.price),
+        "price": None if order.price is None else plain(order.price),
         "time_in_force": order.time_in_force._value_ if order.time_in_force else None,
-        "stop_price": amount(order.stop_price),
+        "stop_price": None if order.stop_price is None else plain(order.stop_price),
         "reduce_only": order.reduce_only,
-        **_extras(order, owner),
+        **(_NOTHING if is_plain else _extras(order, owner)),
         "reason": reason,
         "decision": decision,
         "counts": counts,

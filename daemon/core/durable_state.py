@@ -19,7 +19,14 @@ from daemon.core.venue_pause import NO_PAUSE, WHOLE, VenuePause
 from daemon.model.account_model import account_of
 from daemon.model.amounts import ZERO, plain
 from daemon.model.enums import OrderStatus
-from daemon.model.ids import ClientOrderId, InstrumentId, SessionId, VenueOrderId, rank_of
+from daemon.model.ids import (
+    ClientOrderId,
+    InstrumentId,
+    SessionId,
+    VenueOrderId,
+    later_of,
+    rank_of,
+)
 from daemon.model.instrument import Instrument
 from daemon.model.orders import Order
 from daemon.model.plain_values import from_plain, to_plain
@@ -112,7 +119,7 @@ class DurableState:
         self.session.orders += 1
         if order.bot_order_id:
             self.bots.approve(order)
-        self._saw(order)
+        self.newest_id = later_of(self.newest_id, order.client_order_id)
 
     def deny(self, reason: str, bot: str | None = None) -> None:
         """ORDER_DENIED."""
@@ -131,10 +138,7 @@ class DurableState:
         if counted:
             self.interceptor.risk.count_unknown(order, now_ns)
         self.heard(self.interceptor.risk.adopt(order, now_ns))
-        self._saw(order)
-
-    def _saw(self, order: Order) -> None:
-        self.newest_id = max(self.newest_id, order.client_order_id, key=rank_of)
+        self.newest_id = later_of(self.newest_id, order.client_order_id)
 
     def move(
         self,

@@ -69,6 +69,8 @@ class Execution:
                 ctx.book(fill, order)
         if report.qty < order.qty or self._amends.under_way:
             self._amends.absorb(order, report)
+        if order.order_list is not None and order.order_list.is_paid and report.qty:
+            ctx.books.size(order)
         trigger = TRIGGER_OF_VENUE_STATUS.get(report.venue_status)
         if trigger is None:
             self._unrecognised(order, report)

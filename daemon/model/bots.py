@@ -91,8 +91,8 @@ class BotRefusal(StrEnum):
     """A replace or amend of the same order is under way, or the order is not yet at the venue."""
     NO_LINK = "no_link"
     """An amend or replace cannot leave now, and is not kept."""
-    IS_AWAITED = "is_awaited"
-    """An order that others of its list are pending behind is not made smaller."""
+    LIST_PENDING = "list_pending"
+    """An order of a list whose first order is open, and others wait for it, is not amended."""
 
 
 class BotDenial(msgspec.Struct, frozen=True, kw_only=True):

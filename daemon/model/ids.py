@@ -219,6 +219,14 @@ def rank_of(client_order_id: str) -> tuple[int, int]:
     return (0, 0) if seen is None else (seen.run_number, seen.counter)
 
 
+def later_of(one: str, other: str) -> str:
+    """The id of the later order of one state directory; `one` where neither is later."""
+    length = CLIENT_ORDER_ID_MAX_LENGTH
+    if len(one) == len(other) == length and one[:_COUNTER_AT] == other[:_COUNTER_AT]:
+        return max(one, other)  # of one boot: the counters stand at one place, as wide
+    return other if rank_of(other) > rank_of(one) else one
+
+
 def stem_of(client_order_id: str) -> str:
     """What all ids about one order share, written as an order without its digest; empty: not ours.
 

@@ -8,7 +8,7 @@ Rules of this file:
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 
@@ -19,6 +19,7 @@ from daemon.model.instrument import Instrument
 from daemon.model.list_legs import Contingency
 from daemon.model.market import TopOfBook, TradeTick
 from daemon.model.order_features import OrderExtras
+from daemon.model.plain_values import OMIT
 from daemon.model.position import Balance
 from daemon.model.records import GENESIS
 from daemon.model.reports import CancelReject, ExecutionReport, NotFound, Reject, VenueSnapshot
@@ -289,6 +290,8 @@ class BotPlaceList(msgspec.Struct, frozen=True, kw_only=True):
     """The bot's own id of the list."""
     contingency: Contingency
     orders: tuple[BotPlace, ...]
+    pays: Annotated[bool, OMIT] = False
+    """Whether the first order pays for the others (OPO, OPOCO): they bear its quantity."""
 
 
 class BotCancelList(msgspec.Struct, frozen=True, kw_only=True):

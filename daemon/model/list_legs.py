@@ -5,11 +5,16 @@ Rules of this file:
    is not kept twice.
 2. Of an OCO at most one leg trades: its legs are of one side and quantity, and a trade of one ends
    the other. So it is with the pair that is pending behind the first order of an OTO (OTOCO).
+3. Where the first order pays for those behind it (OPO, OPOCO), the venue says their quantity when
+   it is filled. Until then they have the most that it can be: the first order's own.
 """
 
 from enum import StrEnum
+from typing import Annotated
 
 import msgspec
+
+from daemon.model.plain_values import OMIT
 
 
 class Contingency(StrEnum):
@@ -31,6 +36,8 @@ class ListLeg(msgspec.Struct, frozen=True, kw_only=True):
     """How many orders the list has."""
     bot_list_id: str = ""
     """The id under which the bot that owns it knows the list."""
+    is_paid: Annotated[bool, OMIT] = False
+    """Whether the first order pays for it: its quantity is a bound until that one is filled."""
 
     @property
     def is_pending(self) -> bool:

@@ -55,6 +55,8 @@ class NewOrderList(msgspec.Struct, frozen=True, kw_only=True):
     list_id: str
     contingency: Contingency
     orders: tuple[NewOrder, ...]
+    pays: bool = False
+    """Whether the first order pays for the others: the venue says their quantity (OPO, OPOCO)."""
 
     @property
     def instrument_id(self) -> InstrumentId:

@@ -71,6 +71,8 @@ class Trail:
     """Whether it was approved as a leg of an OCO."""
     first: str = ""
     """The order that must be filled before it works; empty: it waits for none."""
+    is_paid: bool = False
+    """Whether another order pays for it: the venue says its quantity when that one is filled."""
     order_id: str = ""
     state: str = "APPROVED"
     sent_ns: int = 0
@@ -187,6 +189,8 @@ class OrdersFold:
             run_id=record.run_id, approved_seq=record.seq, approved_ns=record.ts_ns,
             reference_price=reference_price_of(record.decision),
             is_oco=bool(oco_of(record.order_list)), first=first_before(record.order_list),
+            is_paid=isinstance(record.order_list, Mapping)
+            and record.order_list.get("is_paid") is True,
         )  # fmt: skip
 
     def _check_counter(self, record: OrderApprovedLine) -> None:

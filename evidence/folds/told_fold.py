@@ -90,7 +90,7 @@ class ToldFold:
             CancelRejectLine: lambda line: self._made(
                 line, "VenueCancelReject", line.client_order_id, line.code, line.msg),
             AmendRejectLine: self._amend_reject,
-            OrderApprovedLine: lambda line: self._orders.is_new(line.client_order_id),
+            OrderApprovedLine: self._approved,
             FillLine: self._fill,
             ReconciledLine: self._reconciled,
             CommandLine: self._command,
@@ -197,6 +197,9 @@ class ToldFold:
             tag = record.__struct_config__.tag
             what = f"{tag} {_words(stated)}: no {kind} of its moment stands before it"
             self._note("input_absent", record, what)
+
+    def _approved(self, record: OrderApprovedLine) -> None:
+        self._orders.is_new(record.client_order_id)
 
     def _amend_reject(self, record: AmendRejectLine) -> None:
         if record.by == "venue":

@@ -206,16 +206,16 @@ class AnchorScan:
         wrong: list[Misfit] = []
         instances = {boot[0] for boot in self._runs}
         for row, found in self._rows.items():
-            mine = self._named.get((row.symbol, row.order_id))
             if found is None or found.instance not in instances:
-                if mine is not None and found is None:
+                named = self._named.get((row.symbol, row.order_id))
+                if named is not None and found is None:
                     _count(out, "renamed by the venue, matched by its order id")
-                elif mine is not None:
+                elif named is not None and found is not None:
                     out.ids += 1
-                    cid, seq = mine
+                    cid, at = named
                     why = f"it is instance {found.instance}'s, the journal calls this order {cid}"
                     wrong.append(
-                        Misfit(row.symbol, row.order_id, row.shown, row.placed_ns, seq, why)
+                        Misfit(row.symbol, row.order_id, row.shown, row.placed_ns, at, why)
                     )
                 continue
             out.ids += 1

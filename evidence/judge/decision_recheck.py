@@ -10,22 +10,25 @@ Rules of this file:
 """
 
 import contextlib
-from collections import deque
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from evidence.folds.exposure_fold import first_before, oco_of
-from evidence.folds.journal_fold import Handler, JournalFold, Recent
-from evidence.folds.order_fold import ABSENT_OUTCOMES, TERMINAL
+from evidence.folds.journal_fold import Handler, JournalFold
 from evidence.judge.disagreement import BROKEN, EXPLAINED_MAX, Disagreement, explained
 from evidence.judge.redecide import APPROVED, Redecision
-from evidence.judge.replayed_books import InstrumentBook, ReplayedHold
+from evidence.judge.replayed_books import (
+    WINDOWS_NS,
+    InstrumentBook,
+    ReplayedBooks,
+    ReplayedHold,
+    within,
+)
 from evidence.judge.risk_contexts import RiskContexts
 from evidence.read.decision_inputs import UndecidableError, wish_of
 from evidence.read.exact_amounts import (
-    NS_PER_S,
     ZERO,
     AmountTextError,
     amount,
@@ -53,7 +56,6 @@ from evidence.read.journal_reader import JournalReader, is_headless, is_journal
 from evidence.read.journal_sources import SourceError, streams_of
 
 EXIT_AGREED, EXIT_UNREADABLE, EXIT_DISAGREED = 0, 1, 2
-WINDOWS_NS = (NS_PER_S, 60 * NS_PER_S, 3600 * NS_PER_S, 86_400 * NS_PER_S)
 UNDECIDABLE = (
     ArithmeticError, AttributeError, IndexError, KeyError, TypeError, UndecidableError, ValueError,
 )  # fmt: skip
@@ -68,19 +70,16 @@ class DecisionsFold:
     name = "decisions"
 
     def __init__(self) -> None:
-        self.books: dict[str, InstrumentBook] = {}
-        self.bases: dict[str, str] = {}
-        self.holds: dict[str, ReplayedHold] = {}
-        self.attempts_ns = tuple(deque[int]() for _ in WINDOWS_NS)
-        self.executions_ns: deque[int] = deque()
+        self.replay = ReplayedBooks()
         self.contexts = RiskContexts()
         self.agreed: dict[str, int] = {}
         self.disagreements = Faults()
         self.checked = 0
         self.skipped = 0
+        self._covers = False
+        """Whether decisions so far state what comes before a pending order; older builds do not."""
         self.explained: list[Disagreement] = []
         """The first decisions that disagree, each with both computations."""
-        self._seen = Recent()
 
     def handlers(self) -> Mapping[type[JournalLine], Handler]:
         """Decisions, and the facts that their inputs come from."""
@@ -92,12 +91,12 @@ class DecisionsFold:
             CapsChangedLine: self._caps_changed,
             OrderApprovedLine: self._approved,
             OrderDeniedLine: self._denied,
-            OrderStateLine: self._state,
-            OrderAmendedLine: self._amended,
-            OrderRejectLine: self._reject,
-            OrderResolvedLine: self._resolved,
-            FillLine: self._fill,
-            ReconciledLine: self._reconciled,
+            OrderStateLine: self.replay.state,
+            OrderAmendedLine: self.replay.amended,
+            OrderRejectLine: self.replay.reject,
+            OrderResolvedLine: self.replay.resolved,
+            FillLine: self.replay.fill,
+            ReconciledLine: self.replay.reconciled,
         }
 
     def _disagree(self, kind: str, record: JournalLine, what: str) -> None:
@@ -111,19 +110,15 @@ class DecisionsFold:
             px = amount_or_zero(record.price) or amount_or_zero(record.decision.get("px"))
             hold = ReplayedHold(
                 record.instrument_id, record.side == "BUY", amount(record.qty), px,
-                oco=oco_of(record.order_list), first=first_before(record.order_list),
+                oco=oco_of(record.order_list),
+                # Builds that stated no cover counted what is pending as if it could be working.
+                first=first_before(record.order_list) if "cover" in record.decision else "",
             )  # fmt: skip
         except AmountTextError as error:
             self._disagree("bad_amount", record, f"{cid}: {error}")
             return
-        book = self._book(record.instrument_id)
-        if not book.is_pair(hold):
+        if not self.replay.place(cid, hold, record.ts_ns):
             self._disagree("list", record, f"{cid} excludes no other order")
-        self.holds[cid] = hold
-        book.holds[cid] = hold
-        book.minute_ns.append(record.ts_ns)
-        for stamps in self.attempts_ns:
-            stamps.append(record.ts_ns)
 
     def _denied(self, record: OrderDeniedLine) -> None:
         verdict = str(record.decision.get("verdict", record.deny_reason))
@@ -178,7 +173,7 @@ class DecisionsFold:
         with contextlib.suppress(*UNDECIDABLE):
             now_ns = int(inputs["now_ns"])
             pairs["attempts"] = (inputs["attempts"], self._attempts(now_ns))
-            book = self._book(record.instrument_id)
+            book = self.replay.book(record.instrument_id)
             pairs |= self._book_pairs(inputs, book, now_ns, record.order_list)
         self.explained += [explained(record, name, why, said=said, pairs=pairs, inputs=inputs)]
 
@@ -196,18 +191,18 @@ class DecisionsFold:
         counts = self._attempts(now_ns)
         if list(inputs["attempts"]) != counts:
             wrong.append(f"attempts {inputs['attempts']} stated, {counts} in the lines before")
-        executions = _within(self.executions_ns, WINDOWS_NS[3], now_ns)
+        executions = within(self.replay.executions_ns, WINDOWS_NS[3], now_ns)
         if inputs["executions"] != executions:
             wrong.append(f"executions {inputs['executions']} stated, {executions} before")
         if inputs.get("caps") is None or "position" not in inputs:
             return wrong
-        book = self._book(record.instrument_id)
+        book = self.replay.book(record.instrument_id)
         wrong += self._book_differences(inputs, book, now_ns, record.order_list)
         return [*wrong, *self._other_differences(inputs, record.instrument_id)]
 
     def _attempts(self, now_ns: int) -> list[int]:
-        pairs = zip(self.attempts_ns, WINDOWS_NS, strict=True)
-        return [_within(stamps, window_ns, now_ns) for stamps, window_ns in pairs]
+        pairs = zip(self.replay.attempts_ns, WINDOWS_NS, strict=True)
+        return [within(stamps, window_ns, now_ns) for stamps, window_ns in pairs]
 
     def _book_differences(
         self, inputs: Mapping[str, Any], book: InstrumentBook, now_ns: int, listed: object
@@ -233,29 +228,30 @@ class DecisionsFold:
             "sells_open": book.open_qty(is_buy=False, without=oco),
             "traded_qty": book.traded_qty,
             "unknown_orders": sum(hold.is_unknown for hold in book.holds.values()),
-            "symbol_minute": _within(book.minute_ns, WINDOWS_NS[1], now_ns),
+            "symbol_minute": within(book.minute_ns, WINDOWS_NS[1], now_ns),
         }
         pairs = {key: (inputs[key], value) for key, value in mine.items()}
         covered = inputs.get("covered", ("0", "0"))
         sides = [book.covered(is_buy=is_buy, without=oco) for is_buy in (True, False)]
+        self._covers = self._covers or "cover" in inputs
         ahead = book.holds.get(first)
-        if ahead is not None:  # where the list was denied, its first order has no line: bot_fold.py
-            is_against = ahead.is_buy is not (inputs["side"] == "BUY")
-            pairs["cover"] = (inputs.get("cover", "0"), ahead.leaves if is_against else ZERO)
-        elif not first:
-            pairs["cover"] = (inputs.get("cover", "0"), ZERO)
+        if self._covers and (ahead is not None or not first):
+            # Where a list was denied, its first order has no line: that is bot_fold's to say.
+            is_against = ahead is not None and ahead.is_buy is not (inputs["side"] == "BUY")
+            brings = ahead.leaves if ahead is not None and is_against else ZERO
+            pairs["cover"] = (inputs.get("cover", "0"), brings)
         return pairs | {
             "covered buys": (covered[0], sides[0]),
             "covered sells": (covered[1], sides[1]),
             "orders_open of the symbol": (inputs["orders_open"][0], len(book.holds)),
-            "orders_open in total": (inputs["orders_open"][2], len(self.holds)),
+            "orders_open in total": (inputs["orders_open"][2], len(self.replay.holds)),
             "highest own buy": (inputs["own_px"][0], max(buys, default=None)),
             "lowest own sell": (inputs["own_px"][1], min(sells, default=None)),
         }
 
     def _other_differences(self, inputs: Mapping[str, Any], instrument_id: str) -> list[str]:
         others, wrong = inputs["others"], []
-        for name, book in self.books.items():
+        for name, book in self.replay.books.items():
             if name == instrument_id or not (book.position or book.holds):
                 continue
             row = others.get(name)
@@ -265,20 +261,13 @@ class DecisionsFold:
                 wrong.append(f"{name} has a position or open orders and is left out")
             elif [amount(cell) for cell in row[:3]] != mine:
                 wrong.append(f"{name} stated as {row[:3]}, not so by the lines before")
-        strangers = [name for name in others if name not in self.books]
+        strangers = [name for name in others if name not in self.replay.books]
         return [*wrong, *(f"{name} is stated, but never traded before" for name in strangers)]
 
-    # ------------------------------------------------------------------ facts
-    def _book(self, instrument_id: str) -> InstrumentBook:
-        book = self.books.get(instrument_id)
-        if book is None:
-            book = self.books[instrument_id] = InstrumentBook()
-        return book
-
+    # ------------------------------------------------------------------ caps and filters
     def _instruments(self, record: InstrumentsLine) -> None:
         self.contexts.instruments_told(record)
-        for one in record.instruments:
-            self.bases[str(one.get("symbol"))] = str(one.get("base"))
+        self.replay.instruments_told(record)
 
     def _run_start(self, _: RunStartLine) -> None:
         self.contexts.run_started()
@@ -297,94 +286,6 @@ class DecisionsFold:
             self._disagree("input", record, "caps were changed from a set that was not in force")
         self.contexts.caps_changed(record)
 
-    def _drop(self, cid: str) -> None:
-        hold = self.holds.pop(cid, None)
-        if hold is not None:
-            book = self._book(hold.instrument_id)
-            if hold.leaves:
-                book.never_fills(cid)
-            book.holds.pop(cid, None)
-
-    def _state(self, record: OrderStateLine) -> None:
-        hold = self.holds.get(record.client_order_id)
-        if hold is None:
-            return
-        hold.is_unknown = record.new == "UNKNOWN"
-        try:
-            claimed, booked = amount_or_zero(record.venue_cum_qty), amount_or_zero(record.cum_qty)
-        except AmountTextError:
-            return  # counted by the orders fold
-        if record.new not in TERMINAL:
-            return
-        if claimed > booked:
-            hold.leaves = min(hold.leaves, claimed - booked)
-            if record.new != "FILLED":
-                self._book(hold.instrument_id).never_fills(record.client_order_id)
-        else:
-            self._drop(record.client_order_id)
-
-    def _amended(self, record: OrderAmendedLine) -> None:
-        hold = self.holds.get(record.client_order_id)
-        if hold is None:
-            return
-        try:
-            cut = amount(record.old_qty) - amount(record.qty)
-        except AmountTextError:
-            return  # counted by the orders fold
-        hold.leaves -= min(max(cut, ZERO), hold.leaves)
-        if hold.leaves == 0:
-            self._drop(record.client_order_id)
-
-    def _reject(self, record: OrderRejectLine) -> None:
-        self._drop(record.client_order_id)
-
-    def _resolved(self, record: OrderResolvedLine) -> None:
-        if record.outcome in ABSENT_OUTCOMES:
-            self._drop(record.client_order_id)
-        elif record.outcome == "adopted" and record.order and record.order.get("qty"):
-            order = record.order
-            if record.counted:
-                self._book(record.instrument_id).minute_ns.append(record.ts_ns)
-                for stamps in self.attempts_ns:
-                    stamps.append(record.ts_ns)
-            leaves = amount(order["qty"]) - amount_or_zero(order.get("cum_qty"))
-            px = amount_or_zero(order.get("price"))
-            hold = ReplayedHold(record.instrument_id, order.get("side") == "BUY", leaves, px)
-            hold.is_unknown = order.get("status") == "UNKNOWN"
-            hold.oco = oco_of(order.get("order_list"))
-            hold.first = first_before(order.get("order_list"))
-            self.holds[record.client_order_id] = hold
-            self._book(record.instrument_id).holds[record.client_order_id] = hold
-
-    def _fill(self, record: FillLine) -> None:
-        if not self._seen.is_new(record.exec_id):
-            return
-        try:
-            qty, fee = amount(record.qty), amount_or_zero(record.fee)
-        except AmountTextError:
-            return  # counted by the orders fold
-        book = self._book(record.instrument_id)
-        book.position += qty if record.side == "BUY" else -qty
-        if fee and record.fee_asset == self.bases.get(record.symbol):
-            book.position -= fee
-        book.traded.append((record.ts_ns, qty))
-        book.traded_qty += qty
-        self.executions_ns.append(record.ts_ns)
-        hold = self.holds.get(record.client_order_id)
-        if hold is not None:
-            for one in book.holds.values():
-                if one is hold or (hold.oco and one.oco == hold.oco):
-                    one.leaves -= min(one.leaves, qty)
-            if hold.first in book.holds:
-                book.holds[hold.first].has_traded_behind = True
-            if hold.leaves == 0:
-                self._drop(record.client_order_id)
-
-    def _reconciled(self, record: ReconciledLine) -> None:
-        if any("wipe" in str(one.get("class")) for one in record.differences):
-            self.books.clear()
-            self.holds.clear()
-
     # ------------------------------------------------------------------ result
     def result(self) -> dict[str, Any]:
         """Agreement by verdict, and every kind of disagreement with its first lines."""
@@ -395,13 +296,6 @@ class DecisionsFold:
             "not_placements": self.skipped,
             "disagreements": self.disagreements.plain(),
         }
-
-
-def _within(stamps: deque[int], window_ns: int, now_ns: int) -> int:
-    """The number of times in the window; one exactly as old as the window counts."""
-    while stamps and stamps[0] < now_ns - window_ns:
-        stamps.popleft()
-    return len(stamps)
 
 
 def _line_differences(

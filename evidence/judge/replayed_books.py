@@ -1,13 +1,27 @@
 """What the journal's lines make of each instrument: position, open orders, what was traded.
 
-Rule of this file: it keeps and sums; `decision_recheck.py` folds the lines and compares.
+Rule of this file: it folds facts, and judges none; `decision_recheck.py` compares decisions.
 """
 
 from collections import deque
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from evidence.read.exact_amounts import ZERO
+from evidence.folds.exposure_fold import first_before, oco_of
+from evidence.folds.journal_fold import Recent
+from evidence.folds.order_fold import ABSENT_OUTCOMES, TERMINAL
+from evidence.read.exact_amounts import NS_PER_S, ZERO, AmountTextError, amount, amount_or_zero
+from evidence.read.journal_lines import (
+    FillLine,
+    InstrumentsLine,
+    OrderAmendedLine,
+    OrderRejectLine,
+    OrderResolvedLine,
+    OrderStateLine,
+    ReconciledLine,
+)
+
+WINDOWS_NS = (NS_PER_S, 60 * NS_PER_S, 3600 * NS_PER_S, 86_400 * NS_PER_S)
 
 
 @dataclass(slots=True)
@@ -100,3 +114,139 @@ class InstrumentBook:
         rivals = [one for one in self.holds.values() if hold.oco and one.oco == hold.oco]
         shapes = [(one.is_buy, one.leaves) for one in rivals]
         return shapes in ([], [(hold.is_buy, hold.leaves)])
+
+
+class ReplayedBooks:
+    """All instruments and open orders, and when orders and trades were."""
+
+    def __init__(self) -> None:
+        self.books: dict[str, InstrumentBook] = {}
+        self.holds: dict[str, ReplayedHold] = {}
+        self.attempts_ns = tuple(deque[int]() for _ in WINDOWS_NS)
+        self.executions_ns: deque[int] = deque()
+        self._bases: dict[str, str] = {}
+        self._seen = Recent()
+
+    def book(self, instrument_id: str) -> InstrumentBook:
+        """The state of one instrument, made when first asked for."""
+        book = self.books.get(instrument_id)
+        if book is None:
+            book = self.books[instrument_id] = InstrumentBook()
+        return book
+
+    def instruments_told(self, record: InstrumentsLine) -> None:
+        """Symbols with their base assets."""
+        for one in record.instruments:
+            self._bases[str(one.get("symbol"))] = str(one.get("base"))
+
+    def place(self, cid: str, hold: ReplayedHold, ts_ns: int) -> bool:
+        """Hold an approved order; False where it says that it excludes others, and does not."""
+        book = self.book(hold.instrument_id)
+        is_pair = book.is_pair(hold)
+        self.holds[cid] = book.holds[cid] = hold
+        book.minute_ns.append(ts_ns)
+        for stamps in self.attempts_ns:
+            stamps.append(ts_ns)
+        return is_pair
+
+    def drop(self, cid: str) -> None:
+        """An order can fill no more."""
+        hold = self.holds.pop(cid, None)
+        if hold is not None:
+            book = self.book(hold.instrument_id)
+            if hold.leaves:
+                book.never_fills(cid)
+            book.holds.pop(cid, None)
+
+    def state(self, record: OrderStateLine) -> None:
+        """An order ended, or may still owe a trade; or it is in doubt."""
+        hold = self.holds.get(record.client_order_id)
+        if hold is None:
+            return
+        hold.is_unknown = record.new == "UNKNOWN"
+        try:
+            claimed, booked = amount_or_zero(record.venue_cum_qty), amount_or_zero(record.cum_qty)
+        except AmountTextError:
+            return  # counted by the orders fold
+        if record.new not in TERMINAL:
+            return
+        if claimed > booked:
+            hold.leaves = min(hold.leaves, claimed - booked)
+            if record.new != "FILLED":
+                self.book(hold.instrument_id).never_fills(record.client_order_id)
+        else:
+            self.drop(record.client_order_id)
+
+    def amended(self, record: OrderAmendedLine) -> None:
+        """An order was made smaller."""
+        hold = self.holds.get(record.client_order_id)
+        if hold is None:
+            return
+        try:
+            cut = amount(record.old_qty) - amount(record.qty)
+        except AmountTextError:
+            return  # counted by the orders fold
+        hold.leaves -= min(max(cut, ZERO), hold.leaves)
+        if hold.leaves == 0:
+            self.drop(record.client_order_id)
+
+    def reject(self, record: OrderRejectLine) -> None:
+        """The venue refused an order."""
+        self.drop(record.client_order_id)
+
+    def resolved(self, record: OrderResolvedLine) -> None:
+        """A doubt about an order is over."""
+        if record.outcome in ABSENT_OUTCOMES:
+            self.drop(record.client_order_id)
+        elif record.outcome == "adopted" and record.order and record.order.get("qty"):
+            order = record.order
+            if record.counted:
+                self.book(record.instrument_id).minute_ns.append(record.ts_ns)
+                for stamps in self.attempts_ns:
+                    stamps.append(record.ts_ns)
+            leaves = amount(order["qty"]) - amount_or_zero(order.get("cum_qty"))
+            px = amount_or_zero(order.get("price"))
+            hold = ReplayedHold(record.instrument_id, order.get("side") == "BUY", leaves, px)
+            hold.is_unknown = order.get("status") == "UNKNOWN"
+            hold.oco = oco_of(order.get("order_list"))
+            hold.first = first_before(order.get("order_list"))
+            self.holds[record.client_order_id] = hold
+            self.book(record.instrument_id).holds[record.client_order_id] = hold
+
+    def fill(self, record: FillLine) -> None:
+        """A trade moves from the open order to the position."""
+        if not self._seen.is_new(record.exec_id):
+            return
+        try:
+            qty, fee = amount(record.qty), amount_or_zero(record.fee)
+        except AmountTextError:
+            return  # counted by the orders fold
+        book = self.book(record.instrument_id)
+        book.position += qty if record.side == "BUY" else -qty
+        if fee and record.fee_asset == self._bases.get(record.symbol):
+            book.position -= fee
+        book.traded.append((record.ts_ns, qty))
+        book.traded_qty += qty
+        self.executions_ns.append(record.ts_ns)
+        hold = self.holds.get(record.client_order_id)
+        if hold is not None:
+            for one in book.holds.values():
+                if one is hold or (hold.oco and one.oco == hold.oco):
+                    one.leaves -= min(one.leaves, qty)
+            if hold.first in book.holds:
+                book.holds[hold.first].has_traded_behind = True
+            if hold.leaves == 0:
+                self.drop(record.client_order_id)
+
+    def reconciled(self, record: ReconciledLine) -> None:
+        """A wipe of the testnet begins the books anew."""
+        if any("wipe" in str(one.get("class")) for one in record.differences):
+            self.books.clear()
+            self.holds.clear()
+
+
+def within(stamps: deque[int], window_ns: int, now_ns: int) -> int:
+    """The number of times in the window; one exactly as old as the window counts."""
+    while stamps and stamps[0] < now_ns - window_ns:
+        stamps.popleft()
+    return len(stamps)

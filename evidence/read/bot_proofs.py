@@ -65,6 +65,9 @@ def wrong_with_list(proof: str, asked: Mapping[str, Any], key: Ed25519PublicKey)
     parts = _parts_of(named)
     if not isinstance(orders, list) or len(orders) != len(parts):
         return f"a list of {len(parts)} orders is signed, another number is asked for"
+    if asked.get("pays"):  # the orders behind the first bear its quantity, which says the most
+        for part in parts[1:]:
+            part.setdefault("quantity", parts[0].get("quantity", ""))
     wrong = [_difference(part, order) for part, order in zip(parts, orders, strict=True)]
     return next((one for one in wrong if one), "")
 

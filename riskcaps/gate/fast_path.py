@@ -55,13 +55,14 @@ class OrderBounds:
     """
 
     __slots__ = (
-        "ask_px", "bands_version", "day", "exposure", "floor", "gross", "hour", "market_until_ns",
-        "market_version", "messages_minute", "messages_second", "minute", "net", "notional",
-        "open_of_symbol", "open_total", "order_type", "order_value_max", "position", "price_high",
-        "price_low", "qty_high", "qty_low", "qty_step", "ratio", "ratio_grace", "second",
-        "share_high", "share_low", "side", "standing_until_ns", "standing_version", "symbol_minute",
-        "terms_until_ns", "terms_version", "tick", "time_in_force", "traded_qty",
-        "until_ns", "value_min", "venue_open_of_symbol", "venue_open_total", "version",
+        "ask_px", "bands_version", "counted", "day", "exposure", "floor", "gross", "hour",
+        "market_until_ns", "market_version", "messages_minute", "messages_second",
+        "minute", "net", "notional", "open_of_symbol", "open_total", "order_type",
+        "order_value_max", "position", "price_high", "price_low", "qty_high", "qty_low",
+        "qty_step", "ratio", "ratio_grace", "second", "share_high", "share_low", "side",
+        "standing_until_ns", "standing_version", "symbol_minute", "terms_until_ns",
+        "terms_version", "tick", "time_in_force", "traded_qty", "until_ns", "value_min",
+        "venue_open_of_symbol", "venue_open_total", "version",
     )  # fmt: skip
 
     def __init__(self, case: Case) -> None:
@@ -112,6 +113,11 @@ class OrderBounds:
         )
         self.notional = account["traded_notional_per_day_numeraire_max"].up  # 49
         self.traded_qty = watch["traded_qty_per_day_base_max"].up  # 50
+        self.counted = [  # a cap that nobody has set binds nobody
+            (count, account[cap].up)
+            for count, cap in _COUNTED
+            if account[cap].limit < UNLIMITED_COUNT
+        ]
         self.bands_version = case.risk.alerts.bands_version
 
     def follow(self, case: Case, standing_version: int) -> None:
@@ -209,9 +215,9 @@ class FastPath:
                 or not leaves_room(risk, bounds, given, price, value, need=need)
             ):
                 return False
-            for count, cap in _COUNTED:
+            for count, up in bounds.counted:
                 would = count(given)
-                if would is not None and would >= risk.alerts.watch[cap].up:
+                if would is not None and would >= up:
                     return False
             return not _ASKED or self._passes_the_rest(book, given)
         except ArithmeticError:  # the table has the word for such amounts

@@ -177,7 +177,10 @@ class Interceptor:
             if isinstance(answer, Denied):
                 break
             minted.append(answer.order)
-        made = NewOrderList(list_id=list_id, contingency=contingency, orders=tuple(minted))
+        made = NewOrderList(
+            list_id=list_id, contingency=contingency, orders=tuple(minted),
+            pays=any(leg.is_paid for _, leg, _ in legs),
+        )  # fmt: skip
         return ListVerdict(tuple(decided), made if len(minted) == len(legs) else None)
 
     def preview(

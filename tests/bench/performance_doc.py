@@ -52,7 +52,7 @@ and signature 10 %, governor, rate at the bytes and clocks 13 %, the rest is mak
 
 * **a**: bytes made beforehand cost 5 µs; line, write(2) and socket cost three times that before
   anything is decided. Five times ccxt's speed would leave 25 µs for all of it.
-* **cap**: 1,719 byte codes a decision, hold and release (1,941 at commit 18ee774, 1,517 before bots
+* **cap**: 1,713 byte codes a decision, hold and release (1,941 at commit 18ee774, 1,517 before bots
   and order lists had caps), and some 30 operations of Decimal. Each part alone and warm takes half
   as long: the whole is longer than the processor's caches and branch history. The regression from
   10.2 to 12.6 µs (one machine, reference interpreter) came with the bots' scope of caps: a loop
@@ -60,7 +60,7 @@ and signature 10 %, governor, rate at the bytes and clocks 13 %, the rest is mak
   alone takes 36 µs instead of 13, far above the 12 µs that would have let it go; so bounds and
   their audit stay.
 * **b2, whole turn**: a fill moves position, profit, flows, turnover, equity, three losses, bands,
-  two lines of the journal; 930 byte codes for a new order, 2,400 and 2,700 for fills.
+  two lines of the journal; 930 byte codes for a new order, 2,400 and 2,650 for fills.
 """
 PICTURES = """## Where the time of an order goes
 

@@ -536,7 +536,7 @@ class JournalMaker:
     def drill(self, name: str = "cap-rejection", **found: Any) -> None:
         """A drill that has passed, with what it found."""
         detail = {**DRILLED[name], "orders_approved": 0, **found}
-        self.write(EventType.DRILL, drill=name, passed=True, detail=detail, duration_ms=9)
+        self.write(EventType.DRILL, drill=name, passed=True, detail=detail, duration_ms=90)
 
     def books(self) -> dict[str, Any]:
         """The venue's ledger as it stands now."""

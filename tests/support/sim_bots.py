@@ -229,7 +229,8 @@ class BotWorld(SimRun):
         self.own_ids[oco.bot].append(first.client_order_id)
         alone = [one for one in pair if one.order_type is OrderType.LIMIT_MAKER]
         behind = pair if rng.random() < 0.5 else tuple(alone)
-        return replace(oco, contingency=Contingency.OTO, orders=(first, *behind))
+        pays = side is Side.BUY and rng.random() < 0.3
+        return replace(oco, contingency=Contingency.OTO, orders=(first, *behind), pays=pays)
 
     def _cancel_list(self, name: str, number: int) -> BotCancelList:
         lists = [one for one in self.judge.asks.values() if isinstance(one, BotPlaceList)]

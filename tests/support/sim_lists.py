@@ -3,6 +3,7 @@
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from daemon.model.copies import replace
 from daemon.model.enums import ReportSource, Side
 from daemon.model.inputs import Input, VenueReport
 from daemon.model.list_legs import Contingency
@@ -50,13 +51,17 @@ def _placed(run: "SimRun", order_list: NewOrderList) -> list[Input]:
     for order in order_list.orders:
         run.wire.coming.pop(order.client_order_id, None)
     asked = [place_request(order) for order in order_list.orders]
+    if order_list.pays:
+        asked[1:] = [replace(one, qty=0, is_open_sized=True) for one in asked[1:]]
     if order_list.contingency is Contingency.OCO:
         parts: dict[str, Any] = {"pair": tuple(asked)}
     elif len(asked) == 2:
         parts = {"first": asked[0], "pending": asked[1]}
     else:
         parts = {"first": asked[0], "pair": tuple(asked[1:])}
-    request = ListRequest(symbol=SYMBOL, client_id=order_list.list_id, **parts)
+    request = ListRequest(
+        symbol=SYMBOL, client_id=order_list.list_id, pays=order_list.pays, **parts
+    )
     try:
         outcome = run.venue.place_list("main", request, run.now_ns)
     except DialectError as error:

@@ -18,8 +18,10 @@ from daemon.model.ids import (
     instance_of_order,
     is_lost,
     is_ours,
+    later_of,
     own_id_of,
     parse_id,
+    rank_of,
     request_id,
     run_id,
     run_number_of,
@@ -186,3 +188,20 @@ def test_the_accountant_reads_an_id_as_it_was_written() -> None:
     unanchored = read_id("stabc123o001k3x0000c" + NO_DIGEST)
     assert unanchored is not None
     assert unanchored.key == ""
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later"),
+    [
+        ("stabc123o001k3x0000c" + "z" * 16, "stabc123o001k3x0000d" + "0" * 16),
+        ("stabc123o001k3x0009z" + "0" * 16, "stabc123o001k3x000a0" + "0" * 16),
+        ("stabc123o001k3x0000d" + "0" * 16, "stabc123o002a000000a" + "0" * 16),
+        ("stabc123-1-9", "stabc123-1-a0"),
+        ("stabc123-1-zz", "stabc123-2-1"),
+        ("", "stabc123o001k3x0000c" + "0" * 16),
+    ],
+)
+def test_the_later_of_two_ids_is_told_by_run_and_counter(earlier: str, later: str) -> None:
+    assert later_of(earlier, later) == later_of(later, earlier) == later
+    assert later_of(later, later) == later
+    assert (rank_of(later) > rank_of(earlier)) is True

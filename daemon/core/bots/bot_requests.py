@@ -222,9 +222,12 @@ class Requests:
         if order is None or order.status.is_terminal:
             self.refuse(item, "amend", NOT_FOUND)
         elif any(
-            first_before(one.order_list) == order.client_order_id for one in open_legs(ctx, order)
-        ):  # what waits for it would sell more than it brings, and no cap was asked about that.
-            self.refuse(item, "amend", refusal(BotRefusal.IS_AWAITED))
+            one.order_list is not None
+            and (one.order_list.is_paid or first_before(one.order_list) in ctx.books.open)
+            for one in open_legs(ctx, order)
+        ):
+            # Of the entry, what waits for it would sell more than it brings, and no cap was asked.
+            self.refuse(item, "amend", refusal(BotRefusal.LIST_PENDING))
         elif order.client_order_id in self._amends.under_way or order.status not in REPLACEABLE:
             self.refuse(item, "amend", refusal(BotRefusal.IN_PROGRESS))
         elif not ctx.gate.can_send:

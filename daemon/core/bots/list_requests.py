@@ -105,6 +105,7 @@ class ListRequests:
                     leg=place,
                     legs=len(intents),
                     bot_list_id=item.list_id,
+                    is_paid=item.pays and place > 0,
                 ),
             )
             for place, intent in enumerate(intents)

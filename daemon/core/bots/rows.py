@@ -104,6 +104,8 @@ class Rows:
         venue_order_id = order.venue_order_id
         if venue_order_id is None and fills:  # a trade of it was seen before its report
             venue_order_id = fills[0].venue_order_id
+        is_paid = order.order_list is not None and order.order_list.is_paid
+        is_pending = self._is_pending(order)
         by_quote = terms is not None and terms.quote_qty is not None
         is_whole = by_quote and order.status is _ORDERSTATUS_FILLED  # until then it is a bound
         return BotOrderRow(
@@ -116,7 +118,7 @@ class Rows:
             order_type=order.order_type,
             time_in_force=order.time_in_force,
             status=status_of(order),
-            qty=order.cum_qty if is_whole else order.qty,
+            qty=ZERO if is_paid and is_pending else order.cum_qty if is_whole else order.qty,
             price=order.price,
             stop_price=order.stop_price,
             cum_qty=order.cum_qty,
@@ -125,7 +127,7 @@ class Rows:
             quote_qty=None if terms is None else terms.quote_qty,
             tags=() if terms is None else terms.tags,
             fills=tuple(_fill_of(one) for one in fills),
-            amends=0 if by_quote else order.amends,
+            amends=0 if by_quote or is_paid else order.amends,  # the venue has said its size
             in_doubt=order.status is _UNKNOWN,
             cancel_client_order_id=self.cancel_ids.get(cid, ""),
             reason=self.reasons.get(cid, ""),
@@ -133,7 +135,7 @@ class Rows:
             ts_updated_ns=order.ts_venue_ns or order.ts_updated_ns,
             order_list=order.order_list,
             venue_list_id=order.venue_list_id,
-            is_pending=self._is_pending(order),
+            is_pending=is_pending,
         )
 
     def _is_pending(self, order: Order) -> bool:
@@ -141,6 +143,9 @@ class Rows:
         leg = order.order_list
         if leg is None or not leg.is_pending or order.cum_qty > 0:
             return False
+        is_sized = order.amends > 0 or order.client_order_id in self._ctx.books.sized
+        if leg.is_paid and not (is_sized or order.status.is_terminal):
+            return True  # the venue says its quantity when its turn has come
         first = self._ctx.books.orders.get(first_of_list(leg.list_id))
         return first is not None and first.status is not OrderStatus.FILLED
 

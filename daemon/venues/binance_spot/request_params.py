@@ -161,6 +161,7 @@ _LIST_KINDS: dict[tuple[Contingency, int], tuple[str, tuple[str, ...]]] = {
     (Contingency.OTO, 3): ("otoco", ("working", "pendingAbove", "pendingBelow")),
 }
 """How the calls are named, and how the names of each order's parameters begin."""
+_PAYING = {"oto": "opo", "otoco": "opoco"}
 _SHARED = {
     ("above", "side"): "side", ("below", "side"): "side",
     ("above", "quantity"): "quantity", ("below", "quantity"): "quantity",
@@ -182,8 +183,12 @@ def list_fields(order_list: NewOrderList) -> tuple[str, Fields]:
     if not kind:
         raise Unencodable(f"order list {order_list.list_id}: {len(orders)} orders are none")
     fields: Fields = {"listClientOrderId": checked_id(order_list.list_id)}
+    if order_list.pays:
+        kind = _PAYING[kind]
     for prefix, order in zip(prefixes, orders, strict=True):
         for name, value in place_fields(order).items():
+            if order_list.pays and name == "quantity" and prefix != prefixes[0]:
+                continue  # the venue says it, when the first order is filled
             if name in _OF_THE_LIST:
                 whole = name
             elif name == "newClientOrderId":

@@ -10,7 +10,8 @@ from daemon.venues.binance_spot.serving.dialect_errors import (
 )
 from daemon.venues.binance_spot.serving.units import quote_of
 from daemon.venues.sim.accounts import VenueAccount
-from daemon.venues.sim.pricing import given_asset
+from daemon.venues.sim.contingencies import rivals_of
+from daemon.venues.sim.pricing import given_asset, lock_needed
 from daemon.venues.sim.sim_orders import AmendRow, SimOrder
 from daemon.venues.sim.symbol_market import SymbolMarket
 
@@ -67,8 +68,24 @@ def apply_amend(
     )
     order.qty = amendment.qty
     order.updated_ns = amendment.now_ns
-    price = order.price or order.stop_price
-    back = quote_of(price, cut) if order.side is Side.BUY else cut
-    owner.unlock(order, given_asset(market, order.side), min(back, order.locked))
+    _give_back(market, owner, order, cut)
     if order.visible:
         market.book.reduce(order)
+
+
+def _give_back(market: SymbolMarket, owner: VenueAccount, order: SimOrder, cut: int) -> None:
+    """Unlock what an order that was made smaller needs no more.
+
+    Orders that exclude each other lock once, the larger of their needs.
+    """
+    asset, rivals = given_asset(market, order.side), rivals_of(order)
+    price = order.price or order.stop_price
+    back = quote_of(price, cut) if order.side is Side.BUY else cut
+    together = [order, *rivals]
+    if rivals:
+        need = max(lock_needed(market, one) for one in together)
+        back = max(sum(one.locked for one in together) - need, 0)
+    for one in together:
+        part = min(back, one.locked)
+        owner.unlock(one, asset, part)
+        back -= part

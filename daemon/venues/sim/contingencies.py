@@ -76,7 +76,7 @@ class Contingencies:
 
     def starts(self, market: SymbolMarket, order: SimOrder) -> None:
         """A resting leg is about to trade: the whole lock is its own, cut to its own need."""
-        legs = _rivals(order)
+        legs = rivals_of(order)
         if not legs or order.executed:
             return
         account = self._accounts[order.account]
@@ -164,7 +164,7 @@ class Contingencies:
                 self._engine.enter(market, order, now_ns)
 
     def _expire_rivals(self, market: SymbolMarket, order: SimOrder, now_ns: int) -> None:
-        for leg in _rivals(order):
+        for leg in rivals_of(order):
             self._engine.end(market, leg, Status.EXPIRED, now_ns, _SIBLING_EXPIRED)
 
     def _proceeds(self, market: SymbolMarket, order_list: OrderList) -> int:
@@ -205,7 +205,7 @@ class Contingencies:
         )
 
 
-def _rivals(order: SimOrder) -> list[SimOrder]:
+def rivals_of(order: SimOrder) -> list[SimOrder]:
     """The open legs that exclude this one: those of its OCO, or of its OTO's second phase."""
     order_list = order.order_list
     if order_list is None or order_list.pending:

@@ -156,6 +156,13 @@ DOWN = {
         (OTO_TEXT, {}, ""),
         (OTOCO_TEXT, {"orders": [UP, UP, DOWN]}, ""),
         (OTOCO_TEXT, {}, "a list of 3 orders is signed"),
+        (OTO_TEXT.replace("&pendingQuantity=0.1", ""), {"pays": True}, ""),
+        (OTO_TEXT.replace("&pendingQuantity=0.1", ""), {}, "quantity"),
+        (
+            OTO_TEXT.replace("&pendingQuantity=0.1", "&pendingQuantity=9"),
+            {"pays": True},
+            "quantity",
+        ),
     ],
 )
 def test_a_signature_over_a_list_proves_each_of_its_orders(

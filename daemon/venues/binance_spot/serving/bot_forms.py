@@ -9,7 +9,7 @@ from collections.abc import Callable
 from decimal import Decimal
 
 from daemon.model.bots import TAGS, ReplaceMode, Tags
-from daemon.model.enums import OrderType
+from daemon.model.enums import OrderType, Side
 from daemon.model.ids import InstrumentId, VenueOrderId
 from daemon.model.inputs import (
     BotAmend,
@@ -36,11 +36,8 @@ _WITH_TIME_IN_FORCE = frozenset(
 )
 _ZERO_IS_WRONG = ("quantity", "qty", "price", "trailingdelta")
 """How the names of an order's amounts end, those of a list's legs included; in small letters."""
-_NO_OPO = "order lists whose pending orders have no quantity of their own are not served"
-_UNSERVED_LISTS = ("orderList.place.opo", "orderList.place.opoco")
 _NO_ROUTING = "smart order routing is not served"
 UNSERVED = {
-    **dict.fromkeys(_UNSERVED_LISTS, _NO_OPO),
     "sor.order.place": _NO_ROUTING,
     "sor.order.test": _NO_ROUTING,
 }
@@ -140,9 +137,14 @@ def list_input(
     """The order list as an input; `new_id` invents what ids the bot has not given.
 
     Raises:
-        VenueError: -1013 for an amount of zero.
+        VenueError: -1013 for an amount of zero, -1020 where a sell pays for what is bought behind
+            it: how much that will be has no bound before it is filled.
     """
     check_amounts(params)
+    if asked.pays and asked.first is not None:
+        if asked.first.side is not Side.BUY:
+            raise not_supported(why="a sell that pays for the orders behind it is not served")
+        asked = asked.sized(asked.first.qty)
     mode = params.text("selfTradePreventionMode")
     list_id = asked.client_id or new_id()
     ids = [one.client_order_id or new_id() for one in asked.requests]
@@ -157,8 +159,9 @@ def list_input(
             for one, own_id in zip(asked.requests, ids, strict=True)
         )  # fmt: skip
         return BotPlaceList(
-            bot=bot, request=request, list_id=list_id, contingency=contingency, orders=orders
-        )
+            bot=bot, request=request, list_id=list_id, contingency=contingency, orders=orders,
+            pays=asked.pays,
+        )  # fmt: skip
 
     return make
 

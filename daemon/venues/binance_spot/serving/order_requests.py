@@ -7,6 +7,7 @@ from enum import StrEnum
 
 import msgspec
 
+from daemon.model.copies import replace
 from daemon.model.enums import OrderType, Side, TimeInForce
 
 
@@ -89,3 +90,12 @@ class ListRequest(msgspec.Struct, frozen=True, kw_only=True):
         """All orders of the list, in the order in which they get their ids."""
         singles = tuple(one for one in (self.first, self.pending) if one is not None)
         return (*singles, *(self.pair or ()))
+
+    def sized(self, qty: int) -> "ListRequest":
+        """The same, with this quantity for all orders behind the first, which pays for them."""
+        pair, pending = self.pair, self.pending
+        return replace(
+            self,
+            pending=None if pending is None else replace(pending, qty=qty),
+            pair=None if pair is None else (replace(pair[0], qty=qty), replace(pair[1], qty=qty)),
+        )

@@ -111,9 +111,9 @@ BOT_RULES: Mapping[BotRefusal, Wording] = {
     BotRefusal.MALFORMED: _CAP,
     BotRefusal.IN_PROGRESS: _CAP,
     BotRefusal.NO_LINK: _DISABLED,
-    BotRefusal.IS_AWAITED: Wording(
+    BotRefusal.LIST_PENDING: Wording(
         -1020,
-        "This operation is not supported. seatrial: other orders of its list wait for it",
+        "This operation is not supported. seatrial: an order of its list waits for another",
         is_exact=True,
     ),
 }

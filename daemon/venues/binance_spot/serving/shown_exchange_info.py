@@ -9,9 +9,6 @@ from daemon.venues.binance_spot.serving.dialect_errors import (
 )
 from daemon.venues.binance_spot.serving.params import Params
 
-_LISTS_OFF = ("ocoAllowed", "otoAllowed", "opoAllowed")
-"""What a symbol says of order lists, which the gateway does not serve."""
-
 
 def cut(
     document: Mapping[str, Any],
@@ -54,7 +51,7 @@ def cut(
 
 
 def _served(row: Mapping[str, Any], *, with_permissions: bool) -> dict[str, Any]:
-    served = dict(row) | {name: False for name in _LISTS_OFF if name in row}
+    served = dict(row)
     if not with_permissions:
         served["permissionSets"] = []
     return served

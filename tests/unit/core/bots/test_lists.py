@@ -291,12 +291,13 @@ def test_a_leg_is_amended_alone_and_the_other_still_counts_whole(stage: BotStage
     assert stage.gate.risk.books.book(BTC).sells_open == Decimal("0.1")
 
 
-def test_an_entry_that_others_wait_for_is_not_made_smaller(stage: BotStage) -> None:
+def test_nothing_of_a_list_that_waits_for_its_entry_is_made_smaller(stage: BotStage) -> None:
     """Its exits would sell more than it brings, and no cap was asked about that."""
     (effect,) = only(SendOrderList, stage.tell(oto(stage)))
     ack(stage, *(one.client_order_id for one in effect.order_list.orders))
-    assert not only(SendAmend, stage.tell(stage.asks_amend("pair-in", "0.05")))
-    assert stage.denial().reason == BotRefusal.IS_AWAITED
+    for name in ("pair-in", "pair-up"):
+        assert not only(SendAmend, stage.tell(stage.asks_amend(name, "0.05")))
+        assert stage.denial().reason == BotRefusal.LIST_PENDING
 
 
 def test_a_replaced_leg_takes_its_list_with_it_and_pays_for_the_new_order() -> None:
@@ -357,6 +358,35 @@ def test_a_gone_bots_bracket_that_has_not_begun_is_ended(stage: BotStage) -> Non
     ack(stage, *(one.client_order_id for one in effect.order_list.orders))
     effects = stage.tell(BotSwitched(bot="ft", state=BotState.GONE, reason="test", cancel=True))
     assert only(SendCancel, effects)
+
+
+@pytest.mark.parametrize("brought", ["0.0999", "0.1"])
+def test_what_an_entry_pays_for_has_its_quantity_when_the_venue_says_it(brought: str) -> None:
+    """OPO: until then it is held at the entry's own, and shown with none."""
+    stage = no_short(holding(FT))
+    flat = stage.place("flat", side=Side.SELL, qty="0.1", price="100.00")
+    stage.tell(stage.trade(flat, 9, "0.1", price="100.00"))
+    asked = oto(stage, pair=False)
+    (effect,) = only(SendOrderList, stage.tell(replace(asked, pays=True)))
+    assert effect.order_list.pays
+    entry, behind = (one.client_order_id for one in effect.order_list.orders)
+    pending = stage.ack(behind, venue_id="12")
+    stage.tell(VenueReport(listed(stage.ack(entry, venue_id="11").report)))
+    stage.tell(VenueReport(replace(listed(pending.report), qty=Decimal(0))))
+    assert stage.last is not None
+    assert [(row.qty, row.is_pending) for row in stage.last.rows] == [
+        (Decimal("0.1"), False), (Decimal(0), True),
+    ]  # fmt: skip
+    stage.changes.clear()
+    stage.tell(stage.trade(entry, 2, "0.1", price="98"))
+    assert [kind for name, kind, _ in stage.heard() if name == "pair-up"] == []
+    stage.tell(VenueReport(replace(listed(pending.report), qty=Decimal(brought))))
+    (told,) = [one for one in stage.changes if one.row.client_order_id == "pair-up"]
+    assert (told.exec_type.value, told.row.qty) == ("NEW", Decimal(brought))
+    book = stage.gate.risk.books.book(BTC)
+    assert (book.sells_open, book.open_count) == (Decimal(brought), 1)
+    assert not only(SendAmend, stage.tell(stage.asks_amend("pair-up", "0.05")))
+    assert stage.denial().reason == BotRefusal.LIST_PENDING
 
 
 def test_its_turn_is_told_once_whichever_comes_first(stage: BotStage) -> None:

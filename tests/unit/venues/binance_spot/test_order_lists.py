@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl
 import pytest
 
 from daemon.errors import Unencodable
+from daemon.model.copies import replace
 from daemon.model.enums import OrderType, Side, TimeInForce
 from daemon.model.ids import ClientOrderId, InstrumentId, StrategyId, first_of_list, list_id_of
 from daemon.model.inputs import NotSent, OutcomeUnknown, VenueReject, VenueReport
@@ -115,6 +116,17 @@ def test_an_oto_and_an_otoco_name_each_order_by_its_part() -> None:
     assert (fields["pendingSide"], fields["pendingQuantity"]) == ("SELL", "5")
     assert (fields["pendingAboveType"], fields["pendingBelowStopPrice"]) == ("LIMIT_MAKER", "1.5")
     assert not [key for key in fields if key in ("pendingAboveSide", "pendingBelowQuantity")]
+
+
+@pytest.mark.parametrize(("behind", "named"), [((RESTS,), "opo"), ((RESTS, STOPS), "opoco")])
+def test_what_the_first_order_pays_for_is_sent_without_a_quantity(
+    behind: tuple[NewOrder, ...], named: str
+) -> None:
+    made = listed(Contingency.OTO, ENTERS, *behind)
+    kind, fields = list_fields(replace(made, pays=True))
+    assert (kind, fields["workingQuantity"]) == (named, "5")
+    assert [key for key in fields if "uantity" in key] == ["workingQuantity"]
+    assert fields.keys() == list_fields(made)[1].keys() - {"pendingQuantity"}
 
 
 def test_what_is_no_list_is_not_sent() -> None:

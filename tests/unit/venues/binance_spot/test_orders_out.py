@@ -134,11 +134,27 @@ def test_the_learnt_shape_says_what_the_general_path_says(
 def test_a_learnt_shape_checks_each_order() -> None:
     socket = ws_codec(api_key="KEY", signer=HmacSigner(SECRET), recv_window_ms=3000)
     socket.place(order(), "1", AT_MS)
-    for changes in ({"price": None}, {"qty": Decimal(0)}, {"stop_price": Decimal(1)}):
+    for changes in ({"price": None}, {"stop_price": Decimal(1)}):
         with pytest.raises(Unencodable):
             socket.place(order(**changes), "2", AT_MS)
-    with pytest.raises(Unencodable):
-        socket.place(order('a"b'), "2", AT_MS)
+    for qty in ("0", "0.00", "-1", "NaN", "Infinity"):
+        with pytest.raises(Unencodable):
+            socket.place(order(qty=Decimal(qty)), "2", AT_MS)
+    for name in ('a"b', "a b", "", "a" * 37):
+        with pytest.raises(Unencodable):
+            socket.place(order(name), "2", AT_MS)
+
+
+@pytest.mark.parametrize(
+    ("qty", "told"),
+    [("1E+1", "10"), ("0.1000", "0.1"), ("100", "100"), ("10.0", "10"), ("1E-7", "0.0000001")],
+)
+def test_a_learnt_shape_writes_amounts_as_the_general_path_does(qty: str, told: str) -> None:
+    socket = ws_codec(api_key="KEY", signer=HmacSigner(SECRET), recv_window_ms=3000)
+    socket.place(order(), "1", AT_MS)
+    made = order(qty=Decimal(qty))
+    assert place_fields(made)["quantity"] == told
+    assert orjson.loads(socket.place(made, "2", AT_MS).payload)["params"]["quantity"] == told
 
 
 def test_after_logon_key_and_signature_are_left_out_but_not_the_time() -> None:

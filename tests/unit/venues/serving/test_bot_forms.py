@@ -389,19 +389,27 @@ def test_an_otoco_has_a_pair_behind_the_working_order() -> None:
     assert wish.orders[2].stop_price == Decimal(58000)
 
 
+def test_an_entry_pays_for_what_is_sold_behind_it() -> None:
+    """The order behind it bears its quantity: the most that it can be."""
+    opo = {**ENTRY, "pendingType": "MARKET", "pendingSide": "SELL"}
+    wish: Wish = rest_wish("POST", "orderList/opo", signed_query(opo))
+    assert isinstance(wish, BotPlaceList)
+    assert (wish.pays, [one.qty for one in wish.orders]) == (True, [Decimal("0.01")] * 2)
+
+
 def test_what_is_not_served_is_refused_in_plain_words() -> None:
-    sent = {key: value for key, value in ENTRY.items() if key != "pendingSide"}
-    opo = {**sent, "pendingType": "MARKET", "pendingSide": "SELL"}
+    opo = {**ENTRY, "workingSide": "SELL", "pendingType": "MARKET", "pendingSide": "BUY"}
     refused = refusal(rest_wish, "POST", "orderList/opo", signed_query(opo))
     assert refused.code == -1020
-    assert refused.msg.startswith("This operation is not supported. seatrial: order lists whose")
+    assert refused.msg.startswith("This operation is not supported. seatrial: a sell that pays")
 
 
 def test_every_call_that_places_or_cancels_is_served_or_refused_by_name() -> None:
     served = {
         "order.place", "order.cancel", "order.cancelReplace", "order.amend.keepPriority",
         "openOrders.cancelAll", "orderList.place", "orderList.place.oco", "orderList.cancel",
-        "orderList.place.oto", "orderList.place.otoco",
+        "orderList.place.oto", "orderList.place.otoco", "orderList.place.opo",
+        "orderList.place.opoco",
     }  # fmt: skip
     changing = {
         name

@@ -92,7 +92,7 @@ def test_a_library_knows_what_the_bots_own_rules_have_refused(
         BotRefusal.UNKNOWN_SYMBOL: "BadSymbol",
         BotRefusal.ORDER_NOT_FOUND: "OrderNotFound",
         BotRefusal.ALLOTMENT_EXCEEDED: "InsufficientFunds",
-        BotRefusal.IS_AWAITED: "BadRequest",
+        BotRefusal.LIST_PENDING: "BadRequest",
     }
     told = read_by(client, refusal_of(denial, NOW_NS, places=True))
     assert told == expected.get(reason, "InvalidOrder")

@@ -386,3 +386,38 @@ def test_a_stop_that_sells_in_the_market_gives_the_whole_lock() -> None:
     stage.place(Side.SELL, "5.2", account="other", type=OrderType.MARKET, stp=StpMode.NONE)
     assert (states(stage)["above"], states(stage)["below"]) == ("EXPIRED", "FILLED")
     assert stage.wallet("BTC")[1] == "0.00000000"
+
+
+@pytest.mark.parametrize(("side", "amended", "locked"), [
+    ("SELL", "above", "0.5"), ("SELL", "below", "0.5"), ("SELL", "both", "0.3"),
+    ("BUY", "above", None), ("BUY", "below", None),
+])  # fmt: skip
+def test_an_amended_leg_gives_back_what_neither_needs(
+    side: str, amended: str, locked: str | None
+) -> None:
+    """The pair locks once, the larger of its needs; whichever leg trades can pay."""
+    stage = at_60000()
+    params = SELL_OCO if side == "SELL" else {
+        **SELL_OCO, "side": "BUY", "aboveType": "STOP_LOSS_LIMIT", "aboveStopPrice": "60100",
+        "abovePrice": "60120", "aboveTimeInForce": "GTC", "belowType": "LIMIT_MAKER",
+        "belowPrice": "59960",
+    }  # fmt: skip
+    if side == "BUY":
+        params = {k: v for k, v in params.items() if not k.startswith(("belowStop", "belowTime"))}
+    place(stage, "orderList/oco", **params)
+    for leg in ("above", "below") if amended == "both" else (amended,):
+        status, body, _ = stage.rest(
+            "PUT", "order/amend/keepPriority", symbol=SYMBOL, origClientOrderId=leg, newQty="0.3",
+            newClientOrderId=leg,
+        )  # fmt: skip
+        assert status == 200, body
+    if locked is not None:
+        rows = stage.rest("GET", "account")[1]["balances"]
+        assert {r["asset"]: float(r["locked"]) for r in rows}["BTC"] == float(locked)
+    if side == "SELL":
+        stage.buy("1", "60100", account="other")
+    else:
+        stage.sell("1", "59960", account="other")
+    assert "FILLED" in states(stage).values()
+    rows = stage.rest("GET", "account")[1]["balances"]
+    assert {float(row["locked"]) for row in rows} == {0.0}
