@@ -21,10 +21,15 @@ class ProtocolErrorCode(IntEnum):
     """Codes of the protocol's error objects."""
 
     PARSE_ERROR = -32700
+    """Not a line of JSON; the connection is closed."""
     INVALID_REQUEST = -32600
+    """JSON, but no request: `jsonrpc`, `id` or `method` is missing or wrong, or it is a batch."""
     METHOD_NOT_FOUND = -32601
+    """There is no such method."""
     INVALID_PARAMS = -32602
+    """`data.problems` names each parameter that is missing, unknown or out of bounds."""
     INTERNAL_ERROR = -32603
+    """A fault of ours; the message says which. After a kill: use `seatrial kill --direct`."""
     FORBIDDEN = -32000
     """The kernel says who you are, and that role may not do this."""
     REFUSED = -32001
@@ -34,6 +39,7 @@ class ProtocolErrorCode(IntEnum):
     TOO_MANY_CLIENTS = -32003
     """Evicted, or not admitted, because the bound on clients is reached."""
     LINE_TOO_LONG = -32004
+    """A line is longer than `line_bytes_max`; the connection is closed."""
     TOO_SLOW = -32005
     """A line was begun and not finished, or nothing was asked, within the deadline."""
     BUSY = -32006
@@ -41,8 +47,11 @@ class ProtocolErrorCode(IntEnum):
     COMMAND_ID_REUSED = -32007
     """This command id was used for a different command."""
     REASON_REQUIRED = -32008
+    """The method needs `params.reason`."""
     UNSUPPORTED_VERSION = -32009
+    """`version` is not the one that this daemon speaks."""
     SHUTTING_DOWN = -32010
+    """The daemon ended before it answered."""
 
     @property
     def title(self) -> str:

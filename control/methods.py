@@ -400,6 +400,9 @@ def validated(spec: MethodSpec, params: Any, request_id: str | int) -> MethodPar
 
 def schema() -> dict[str, Any]:
     """The published description of the protocol: `seatrial rpc schema`."""
+    # Imported here: no start waits for it.
+    from control.method_answers import ANSWERS, types_of  # noqa: PLC0415 - see above
+
     return {
         "protocol": "JSON-RPC 2.0, one line a message, over a Unix socket",
         "version": PROTOCOL_VERSION,
@@ -413,6 +416,7 @@ def schema() -> dict[str, Any]:
                 "reason_required": spec.reason_required,
                 "deadline_s": spec.deadline_s,
                 "params": spec.params.model_json_schema(),
+                "result": types_of(ANSWERS[spec.name]),
             }
             for spec in METHODS.values()
         },

@@ -202,7 +202,7 @@ class RequestHandler:
                     ProtocolErrorCode.REFUSED,
                     f"there is no incident {params.incident_id!r}; `seatrial incident list`",
                     request_id=request.request_id,
-                    data={"code": "NO_SUCH_INCIDENT"},
+                    data={"code": "not_found"},
                 )
         else:
             key = {"orders": "open_orders"}.get(spec.name, spec.name)

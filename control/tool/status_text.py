@@ -166,10 +166,10 @@ def activity_line(snapshot: Mapping[str, Any]) -> Text | None:
 
 
 def guard_line(snapshot: Mapping[str, Any]) -> Text | None:
-    """The keys of a live host, and the venue's own net."""
+    """The keys of a live host, where they are needed or set; and the venue's own net."""
     parts: list[str] = []
     gating = table(snapshot, "gating")
-    if gating:
+    if any(gating.get(key) is True for key in ("needed", "enabled", "armed")):
         turned = " ".join(
             f"{key}={str(gating.get(key) is True).lower()}" for key in ("enabled", "armed")
         )

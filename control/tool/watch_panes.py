@@ -26,6 +26,15 @@ On a screen of 110 columns or more incidents and denials stand beside the events
 Times are UTC. Every key but k and c only looks; both ask back first."""
 
 
+def lost_headline(snapshot: Mapping[str, Any]) -> Text:
+    """The line while no daemon answers: what was last heard is no state."""
+    line = Text()
+    line.append(" NO ANSWER ", style="bold white on red")
+    state, gate = clean(snapshot.get("trading_state", "?")), clean(snapshot.get("gate_state", "?"))
+    line.append(f"  last heard: {state}, gate {gate}", style="dim")
+    return line
+
+
 def passing(events: Iterable[Mapping[str, Any]], words: str) -> list[Mapping[str, Any]]:
     """The events whose line has every word."""
     wanted = words.lower().split()

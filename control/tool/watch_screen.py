@@ -53,6 +53,7 @@ from control.tool.watch_panes import (
     event_rows,
     events_title,
     incident_rows,
+    lost_headline,
     passing,
 )
 
@@ -287,7 +288,8 @@ class WatchScreen(App[None]):
     def _show_head(self) -> None:
         snapshot = self._snapshot
         clock = clock_text(datetime.now(UTC), is_short=self.size.width < WIDE_COLUMNS)
-        first = headline(snapshot).append("  ") if snapshot else Text()
+        first = lost_headline(snapshot) if self._lost else headline(snapshot)
+        first = first.append("  ") if snapshot else Text()
         head: list[RenderableType] = [first.append(clock, "dim")]
         head += alarm_lines(snapshot)[: 2 + self._more // 6]
         head += [line for line in (activity_line(snapshot), health_line(snapshot)) if line]

@@ -7,7 +7,7 @@ import click
 from control.tool.command_frame import wiring
 from control.tool.daemon_lookup import default_config
 from daemon.settings import SettingsError, load_config
-from daemon.shell.journal.segments import segments
+from daemon.shell.journal.segments import LINE_BYTES_MAX, segments
 
 FILE = click.Path(path_type=Path)
 CONFIG = click.option("--config", type=FILE, help="Configuration: the journal of its state_dir.")
@@ -43,4 +43,13 @@ def journal_of(ctx: click.Context, config: Path | None, directory: Path | None) 
         raise click.UsageError("name the journal with --config FILE or with --dir DIRECTORY")
     raise click.ClickException(
         f"{place}: holds no journal-NNNNNN.jsonl; name a state directory or its journal"
+    )
+
+
+def tell_long_line(path: Path, at: int) -> None:
+    """Say that a line was passed over, because it is longer than any of ours."""
+    click.echo(
+        f"seatrial: {path}: the line at byte {at:,} is longer than {LINE_BYTES_MAX >> 20} MB and "
+        "was passed over; `seatrial evidence verify` judges the journal",
+        err=True,
     )

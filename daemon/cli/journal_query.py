@@ -18,7 +18,7 @@ from control.server.line_filter import bot_filter
 from control.tool.event_name import EventName
 from control.tool.status_command import console
 from control.tool.status_text import clean, event_line
-from daemon.cli.journal_place import CONFIG, DIRECTORY, journal_of
+from daemon.cli.journal_place import CONFIG, DIRECTORY, journal_of, tell_long_line
 from daemon.model.records import EventType
 from daemon.shell.journal.line_search import LineQuestion, fitting_lines
 from daemon.shell.process.clock import SystemClock
@@ -156,7 +156,9 @@ def _without(types: Iterable[str], *, inputs: bool, is_narrow: bool) -> Iterator
 def _found(
     journal: Path, question: LineQuestion, passes: Callable[[bytes], bool] | None
 ) -> Iterator[bytes]:
-    return fitting_lines(journal, question, passes=passes, on_segment=_progress())
+    return fitting_lines(
+        journal, question, passes=passes, on_segment=_progress(), on_long=tell_long_line
+    )
 
 
 def _progress() -> Callable[[int, int], None]:

@@ -15,7 +15,7 @@ import orjson
 
 from control.tool.output import print_json
 from control.tool.status_text import clean
-from daemon.cli.journal_place import CONFIG, DIRECTORY, journal_of
+from daemon.cli.journal_place import CONFIG, DIRECTORY, journal_of, tell_long_line
 from daemon.model.ids import CLIENT_ORDER_ID_PREFIX
 from daemon.model.records import EventType
 from daemon.shell.journal.line_search import LineQuestion, fitting_lines
@@ -93,7 +93,7 @@ def names_of(journal: Path, order_id: str) -> list[str]:
     text = orjson.dumps(order_id)
     question = LineQuestion(groups=((text[:-1] if is_short else text,),), without=_NOT_CHECKPOINTS)
     found: dict[str, None] = {}
-    for line in _read(fitting_lines(journal, question)):
+    for line in _read(fitting_lines(journal, question, on_long=tell_long_line)):
         owner = line.get("owner")
         ids = [line.get(field) for field in _ID_FIELDS]
         if isinstance(owner, Mapping):

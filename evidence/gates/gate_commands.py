@@ -40,13 +40,18 @@ def gate_group() -> None:
     """The launch gates: each reads artifacts, decides, writes one artifact, and exits 0 or 2.
 
     A missing input is decided by the gate's own rule. A malformed one is no verdict: one line on
-    stderr, exit code 1, and an older artifact of that name is renamed to `.stale`.
+    stderr, exit code 1, and an older artifact of that name is renamed to `.stale`. Codes such as
+    PR-BC are those of the launch procedure; docs/GLOSSARY.md explains each.
     """
 
 
 @gate_group.command("stability")
-@json_option("--prk-runs-json", help="PR-K runs, newest first; default: ask gh.")
-@json_option("--prj-runs-json", help="PR-J runs, newest first; default: ask gh.")
+@json_option(
+    "--prk-runs-json", help="Dashboard runs (PR-K), newest first; default: ask gh, GitHub's client."
+)
+@json_option(
+    "--prj-runs-json", help="Smoke runs (PR-J), newest first; default: ask gh, GitHub's client."
+)
 @click.option("--max-age-hours-prk", type=float, default=stability.AGE_HOURS_MAX, show_default=True)
 @click.option("--max-age-hours-prj", type=float, default=stability.AGE_HOURS_MAX, show_default=True)
 @click.option("--prk-workflow", default=stability.PRK_WORKFLOW, show_default=True)
@@ -67,7 +72,7 @@ def stability_command(
     out_dir: Path,
     now: datetime | None,
 ) -> None:
-    """PR-BC: are the scheduled PR-K and PR-J runs green and fresh?"""
+    """Stability (PR-BC): are the scheduled smoke runs and their dashboard green and fresh?"""
     moment = now or utc_now()
     with one_line_errors(out_dir, stability.STEM):
         prk_runs = runs_of("prk-runs", prk_runs_json, prk_workflow, branch, limit)
@@ -86,7 +91,7 @@ def stability_command(
             value,
             stability.stability_markdown(value),
             verdict=f"overall_ok {str(value['overall_ok']).lower()}: "
-            f"PR-K {prk.reason}, PR-J {prj.reason}",
+            f"dashboard (PR-K) {prk.reason}, smoke (PR-J) {prj.reason}",
             code=EXIT_OK if value["overall_ok"] else EXIT_NOT_READY,
         )
 
@@ -106,7 +111,7 @@ def live_readiness_command(
     out_dir: Path,
     now: datetime | None,
 ) -> None:
-    """PR-BD: GO or NO_GO from the stability gate, PR-J status and PR-K health."""
+    """Live readiness (PR-BD): GO or NO_GO from stability, smoke status and dashboard health."""
     with one_line_errors(out_dir, live_readiness.STEM):
         value = live_readiness.judge_live_readiness(
             load_artifact("stability", stability),
@@ -135,7 +140,7 @@ def shadow_testnet_command(
     out_dir: Path,
     now: datetime | None,
 ) -> None:
-    """PR-BE: may a testnet session start?"""
+    """Shadow and testnet (PR-BE): may a testnet session start?"""
     with one_line_errors(out_dir, shadow_testnet.STEM):
         value = shadow_testnet.judge_shadow_testnet(
             load_artifact("stability", stability),
@@ -205,7 +210,7 @@ def live_pilot_command(
     out_dir: Path,
     now: datetime | None,
 ) -> None:
-    """PR-BI: the promotion criterion from testnet to live pilot."""
+    """Live pilot (PR-BI): the criterion for the promotion from testnet to a live pilot."""
     with one_line_errors(out_dir, live_pilot.STEM):
         value = live_pilot.judge_live_pilot(
             load_artifact("stability", stability),
@@ -229,7 +234,7 @@ def live_pilot_command(
 def prj_status_command(
     input_path: str, stale_hours: float, limit: int | None, out_dir: Path, now: datetime | None
 ) -> None:
-    """PR-J: the status report of the scheduled smoke. Exit 0; the policy carries the verdict."""
+    """Smoke status (PR-J): how the scheduled smoke runs stand. Exit 0; `policy` is the verdict."""
     with one_line_errors(out_dir, prj_status.STEM):
         source = load_runs("prj-runs", input_path)
         value = prj_status.status_value(source, now or utc_now(), stale_hours, limit)
@@ -257,7 +262,7 @@ def prj_status_command(
 )
 @common_options
 def prk_health_command(input_path: str, out_dir: Path, now: datetime | None) -> None:
-    """PR-K: the status report reduced to one word. Exit 0; the status carries the verdict."""
+    """Dashboard health (PR-K): the smoke status in one word. Exit 0; `status` is the verdict."""
     with one_line_errors(out_dir, prk_health.STEM):
         status = load_artifact("status", input_path)
         value = prk_health.health_value(status, now or utc_now())

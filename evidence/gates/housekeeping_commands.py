@@ -98,7 +98,7 @@ def bundle_command(
     out_dir: Path,
     now: datetime | None,
 ) -> None:
-    """PR-BJ: join the events of the newest successful sessions; failed ones are listed."""
+    """Events bundle (PR-BJ): join the events of the newest sessions that succeeded."""
     with one_line_errors(out_dir, bundle.META_STEM):
         runs = runs_of("prbj-runs", runs_json, workflow, branch, inspected)
         tell_missing(runs)
@@ -144,7 +144,7 @@ def fetch_command(
     out_dir: Path,
     now: datetime | None,
 ) -> None:
-    """Download the newest PR-K dashboard through gh."""
+    """Download the newest status dashboard (PR-K) through gh, GitHub's client."""
     with one_line_errors():
         summary = dashboard.fetch_dashboard(
             out_dir,

@@ -10,6 +10,7 @@ import json
 import ssl
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ STATE = click.option(
 )
 KEY = click.option("--key", type=PATH, required=True, help="The witness's private key (0600).")
 DEFAULT_LISTEN = "127.0.0.1:8795"
+CLOCK_STEP_NS = 60_000_000_000
 PORT_MAX = 65_535
 
 
@@ -88,6 +90,8 @@ def serve_command(
     private = load_private_key(key)
     register = WitnessRegister(directory, private, [load_public_key(box) for box in boxes])
     try:
+        for box in boxes_in(directory):
+            _tell_future(_shown(directory, box))
         server = WitnessServer(register, directory, private)
         asyncio.run(server.serve(host, port, tls, _say_up(register.witness)))
     finally:
@@ -112,6 +116,7 @@ def show_command(*, directory: Path, show_refusals: bool, as_json: bool) -> None
             f"{row['box']}  {row['heads']} heads up to seq {row['seq']} {row['head'][:16]}  "
             f"{len(row['refusals'])} refused"
         )
+        _tell_future(row)
         for one in row["refusals"] if show_refusals else ():
             click.echo(f"  refused {one['code']}: seq {one['seq']} {one['head'][:16]}")
 
@@ -148,6 +153,20 @@ def _shown(directory: Path, box: str) -> dict[str, Any]:
             for one in refused
         ],
     }
+
+
+def _tell_future(row: dict[str, Any]) -> None:
+    """Say that a box's newest head has a time that is still to come."""
+    if row["ts_ns"] <= utc_now_ns() + CLOCK_STEP_NS:
+        return
+    until = datetime.fromtimestamp(row["ts_ns"] // 1_000_000_000, UTC)
+    click.echo(
+        f"seatrial: box {row['box'][:16]}…: its newest head is stamped {until:%Y-%m-%dT%H:%M:%SZ}, "
+        "which is still to come: this witness's clock was ahead. Until then each head gets that "
+        "time, which says too late and never too early when it was seen. For true times set the "
+        "clock, and serve an empty --state with a new --key whose public key the boxes get.",
+        err=True,
+    )
 
 
 def _address(listen: str) -> tuple[str, int]:

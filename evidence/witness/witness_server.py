@@ -4,11 +4,14 @@ Rules of this file:
 1. Both sides sign what they say (`daemon/model/witness_words.py`), so a wire that somebody else
    holds can delay, and nothing more; TLS is for those who want it besides.
 2. Nothing is answered before the register has it on its disk. Reads are open: heads are hashes.
-3. Bodies, connections and waits are bounded.
+3. Bodies, connections and waits are bounded. A connection without a whole request keeps nobody out:
+   whoever comes beyond the bound takes the place of the one that has been idle for longest.
+4. What is no request is answered and not logged: strangers fill no log.
 """
 
 import asyncio
 import base64
+import logging
 import re
 import signal
 import ssl
@@ -16,7 +19,11 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import msgspec
-from aiohttp import web
+from aiohttp import StreamReader, web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http import HttpProcessingError, RawRequestMessage
+from aiohttp.log import server_logger
+from aiohttp.web_protocol import RequestHandler
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from daemon.model.witness_words import (
@@ -35,7 +42,9 @@ from evidence.witness.witness_register import (
 
 BODY_BYTES_MAX = 4_096
 CONNECTIONS_MAX = 256
+FIRST_REQUEST_S = 10.0
 KEEPALIVE_S = 75.0
+"""Between two requests of a connection."""
 ANSWER_S = 30.0
 CLOSE_S = 5.0
 _BACKLOG = 128
@@ -44,7 +53,15 @@ _FINAL = frozenset({"second_head", "lower_sequence"})
 _EXPORTS_AT_ONCE = 2
 """Each holds a box's lines in memory, and anybody may ask."""
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+def _is_our_fault(record: logging.LogRecord) -> bool:
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+
+_LOG = server_logger.getChild("witness")
+_LOG.addFilter(_is_our_fault)
+
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 class AskedHead(msgspec.Struct, frozen=True):
@@ -56,6 +73,63 @@ class AskedHead(msgspec.Struct, frozen=True):
     signature: str
 
 
+class Connections(web.Server):
+    """At most `CONNECTIONS_MAX`; those that ask for nothing make room, and are ended in time."""
+
+    def __init__(self, answer: Handler) -> None:
+        super().__init__(
+            self._bounded, request_factory=_bounded_request, access_log=None, logger=_LOG
+        )
+        self._answer = answer
+        self._idle: dict[RequestHandler, asyncio.TimerHandle] = {}
+        """Those without a whole request under way; the one that is idle for longest is first."""
+        self._busy: set[RequestHandler] = set()
+
+    def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:
+        """Take a connection; beyond the bound the longest idle one is ended for it."""
+        super().connection_made(handler, transport)
+        if self._idle and len(self._idle) + len(self._busy) >= CONNECTIONS_MAX:
+            self._end(next(iter(self._idle)))
+        self._rest(handler, FIRST_REQUEST_S)
+
+    def connection_lost(self, handler: RequestHandler, exc: BaseException | None = None) -> None:
+        """Forget a connection."""
+        if (timer := self._idle.pop(handler, None)) is not None:
+            timer.cancel()
+        self._busy.discard(handler)
+        super().connection_lost(handler, exc)
+
+    async def _bounded(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer within a deadline; from when it is whole a request keeps its connection."""
+        handler = request.protocol
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                await request.read()
+                if len(self._busy) >= CONNECTIONS_MAX:
+                    return _refusal(503, "busy", "too many requests at once; ask again later")
+                if (timer := self._idle.pop(handler, None)) is not None:
+                    timer.cancel()
+                    self._busy.add(handler)
+                return await self._answer(request)
+        except TimeoutError:
+            return _refusal(503, "busy", "no answer in time; ask again later")
+        except (OSError, RegisterError) as error:
+            return _refusal(503, "disk", f"the register refuses: {error}")
+        finally:
+            if handler in self._busy:
+                self._busy.discard(handler)
+                self._rest(handler, KEEPALIVE_S)
+
+    def _rest(self, handler: RequestHandler, most_s: float) -> None:
+        loop = asyncio.get_running_loop()
+        self._idle[handler] = loop.call_later(most_s, self._end, handler)
+
+    def _end(self, handler: RequestHandler) -> None:
+        self._idle.pop(handler).cancel()
+        if handler.transport is not None:
+            handler.transport.abort()
+
+
 class WitnessServer:
     """One register, served; `serve` runs until it is told to end."""
 
@@ -64,15 +138,7 @@ class WitnessServer:
         self._register = register
         self._directory = directory
         self._key = key
-        self._open = 0
         self._exports = asyncio.Semaphore(_EXPORTS_AT_ONCE)
-
-    def application(self) -> web.Application:
-        """The routes."""
-        app = web.Application(client_max_size=BODY_BYTES_MAX, middlewares=[self._bounded])
-        app.router.add_post(HEADS_PATH, self._heads)
-        app.router.add_get(EXPORT_PATH, self._export)
-        return app
 
     async def serve(
         self,
@@ -89,38 +155,33 @@ class WitnessServer:
         loop, ended = asyncio.get_running_loop(), asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, ended.set)
-        runner = web.AppRunner(
-            self.application(), access_log=None, keepalive_timeout=KEEPALIVE_S,
-            shutdown_timeout=CLOSE_S,
-        )  # fmt: skip
+        connections = Connections(self._answer)
+        runner = web.ServerRunner(connections, shutdown_timeout=CLOSE_S)
         await runner.setup()
         try:
-            site = web.TCPSite(runner, host, port, ssl_context=tls, backlog=_BACKLOG)
-            await site.start()
-            bound = runner.addresses[0][1]
+            listening = await loop.create_server(
+                connections, host, port, ssl=tls, backlog=_BACKLOG,
+                ssl_handshake_timeout=FIRST_REQUEST_S if tls else None,
+            )  # fmt: skip
+            bound = listening.sockets[0].getsockname()[1]
             name = f"[{host}]" if ":" in host else host
             on_up(f"{'https' if tls else 'http'}://{name}:{bound}")
-            await ended.wait()
+            try:
+                await ended.wait()
+            finally:
+                listening.close()
         finally:
             await runner.cleanup()
 
-    @web.middleware
-    async def _bounded(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """At most so many requests at once, each within its deadline."""
-        if self._open >= CONNECTIONS_MAX:
-            return _refusal(503, "busy", "too many requests at once; ask again later")
-        self._open += 1
-        try:
-            async with asyncio.timeout(ANSWER_S):
-                return await handler(request)
-        except TimeoutError:
-            return _refusal(503, "busy", "no answer in time; ask again later")
-        except (OSError, RegisterError) as error:
-            return _refusal(503, "disk", f"the register refuses: {error}")
-        finally:
-            self._open -= 1
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        match request.method, request.path:
+            case "POST", path if path == HEADS_PATH:
+                return await self._heads(request)
+            case "GET" | "HEAD", path if path == EXPORT_PATH:
+                return await self._export(request)
+        return _refusal(404, "unknown", f"there are POST {HEADS_PATH} and GET {EXPORT_PATH}")
 
-    async def _heads(self, request: web.Request) -> web.StreamResponse:
+    async def _heads(self, request: web.BaseRequest) -> web.StreamResponse:
         try:
             asked = msgspec.json.decode(await request.read(), type=AskedHead)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -140,7 +201,7 @@ class WitnessServer:
             return _refusal(409, refusal.code, refusal.msg, signature=signed)
         return web.Response(body=msgspec.json.encode(line), content_type="application/json")
 
-    async def _export(self, request: web.Request) -> web.StreamResponse:
+    async def _export(self, request: web.BaseRequest) -> web.StreamResponse:
         boxes = self._register.boxes
         box = request.query.get("box", boxes[0] if len(boxes) == 1 else "")
         nonce = request.query.get("nonce", "")
@@ -153,6 +214,16 @@ class WitnessServer:
                 export_of, self._directory, box, self._key, utc_now_ns(), nonce
             )
         return web.Response(body=made, content_type="application/jsonl")
+
+
+def _bounded_request(
+    message: RawRequestMessage, payload: StreamReader, protocol: RequestHandler,
+    writer: AbstractStreamWriter, task: "asyncio.Task[None]",
+) -> web.BaseRequest:  # fmt: skip
+    return web.BaseRequest(
+        message, payload, protocol, writer, task, asyncio.get_running_loop(),
+        client_max_size=BODY_BYTES_MAX,
+    )  # fmt: skip
 
 
 def _refusal(status: int, code: str, msg: str, **more: str) -> web.Response:

@@ -13,7 +13,7 @@ KINDS = {"function", "method", "class", "property", "import"}
 DECORATORS = ["@*.command*", "@click.*", "@*_validator*"]
 HOOKS = [
     *("on_*", "action_*", "compose", "format_commands"),  # textual, picows, click
-    *("do_*", "log_message", "handle_error"),  # http.server
+    *("do_*", "log_message", "handle_error", "service_actions"),  # http.server
     *(
         "pause_writing",
         "resume_writing",

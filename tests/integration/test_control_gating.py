@@ -290,5 +290,5 @@ def test_a_running_daemon_says_how_the_keys_stand_and_what_a_token_would_be_boun
             check=True,
         ).stdout
     flat = " ".join(shown.split())
-    assert "gating enabled=false armed=false (irrelevant here)" in flat
+    assert "gating" not in flat  # on sim its keys change nothing
     assert "dead man's switch: none at this venue" in flat

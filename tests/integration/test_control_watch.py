@@ -144,8 +144,10 @@ async def test_a_daemon_that_goes_is_said_and_what_is_shown_is_old(tmp_path: Pat
             await until(pilot.pause, lambda: "ACTIVE" in screen_of(app))
             daemon.close()
             await until(pilot.pause, lambda: "NO ANSWER" in screen_of(app))
-            assert "what is shown is old" in screen_of(app)
-            assert "ACTIVE" in screen_of(app)
+            shown = screen_of(app)
+            assert "what is shown is old" in shown
+            assert shown.splitlines()[0].lstrip().startswith("NO ANSWER"), shown
+            assert "last heard: ACTIVE, gate READY" in shown.splitlines()[0]
 
 
 async def test_without_a_daemon_it_says_so_and_finds_it_when_it_comes(tmp_path: Path) -> None:

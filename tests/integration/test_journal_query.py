@@ -120,7 +120,7 @@ def test_an_order_is_found_by_our_id_and_by_the_venues(
     [
         (["order", "no-such-order"], 1, "no order has the id no-such-order"),
         (["journal", "query", "--since", "yesterday"], 2, "write 10m (ago"),
-        (["journal", "query", "--type", "filled"], 2, "no event type 'filled'; did you mean fill or"),
+        (["journal", "query", "--type", "filled"], 2, "no event type 'filled'; did you mean"),
         (["journal", "query", "--order", "no-such-order"], 1, "no line of"),
     ],
 )

@@ -49,6 +49,8 @@ def test_the_page_tells_what_status_tells_and_remembers_over_a_restart(tmp_path:
         assert shown["state"]["session_id"] == status["session_id"]
         assert {one["cap"] for one in shown["caps"]} == {one["cap"] for one in status["caps"]}
         assert next(one for one in frames(port) if one["recent"]["sample"][3:])["market"]["BTCUSDT"]
+        healths = [one["health"] for one, _ in zip(frames(port), range(3), strict=False)]
+        assert all(one["loop_lag_s"] <= one["loop_lag_max_s"] for one in healths), healths
         box.must("kill", "--reason", "seen on the page")
         latched = next(one for one in frames(port) if one["state"]["latched"])
         assert latched["latch"]["reason"] == "seen on the page"

@@ -1,12 +1,16 @@
 """`seatrial sim` as a real process: its ready line, its mistakes, its sockets and their faults."""
 
 import asyncio
+import contextlib
 import hashlib
 import hmac
 import json
+import resource
 import signal
+import socket
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -50,6 +54,25 @@ def shared() -> Iterator[SimProcess]:
 def sim() -> Iterator[SimProcess]:
     with SimProcess(seed=3, flow_rate=60, symbols="BTCUSDT,ETHUSDT") as process:
         yield process
+
+
+def test_silent_connections_shut_no_venue_and_nonsense_fills_no_log(sim: SimProcess) -> None:
+    """More connections than the process may hold files."""
+    assert sim._process is not None
+    assert sim._errors is not None
+    resource.prlimit(sim._process.pid, resource.RLIMIT_NOFILE, (600, 600))
+    port = urllib.parse.urlsplit(sim.rest).port
+    with contextlib.ExitStack() as stack:
+        for _ in range(700):
+            stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=60))
+        with urllib.request.urlopen(f"{sim.rest}/api/v3/ping", timeout=60) as answer:
+            assert answer.status == 200
+        asked = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=60))
+        asked.sendall(b"GET /" + b"x" * 20_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+        with asked.makefile("rb") as told:
+            assert told.readline().split()[1] == b"400"
+    sim._errors.seek(0)
+    assert "Traceback" not in sim._errors.read()
 
 
 def run_and_fail(*arguments: str) -> str:

@@ -1,8 +1,11 @@
 """`seatrial witness serve` as a process: what it refuses over the wire, and after a SIGKILL."""
 
+import asyncio
+import contextlib
 import hashlib
 import json
 import signal
+import socket
 import ssl
 import subprocess
 import urllib.error
@@ -10,11 +13,13 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 from click.testing import CliRunner
 
 from daemon.model.witness_words import EXPORT_PATH, HEADS_PATH
 from evidence.evidence_commands import evidence_group
 from evidence.witness.witness_commands import witness_group
+from evidence.witness.witness_server import Connections
 from tests.support.journal_maker import JournalMaker, encode, write_journal
 from tests.support.witnessed import DEADLINE_S, Witnessed, WitnessProcess
 
@@ -41,8 +46,8 @@ def start(witnessed):
     """Start a witness on a free port of loopback; those that still run are killed at the end."""
     started: list[WitnessProcess] = []
 
-    def run(*options: str) -> WitnessProcess:
-        started.append(WitnessProcess(witnessed, *options))
+    def run(*options: str, files_max: int = 0) -> WitnessProcess:
+        started.append(WitnessProcess(witnessed, *options, files_max=files_max))
         return started[-1]
 
     yield run
@@ -142,6 +147,70 @@ def test_mutual_tls_keeps_strangers_out(start, tmp_path):
     with urllib.request.urlopen(address, timeout=DEADLINE_S, context=known) as answer:
         assert json.loads(answer.read())["lines"] == 0  # let in; no head is signed yet
     assert served.end(signal.SIGTERM) == 0
+
+
+def test_silent_dripping_and_strange_peers_shut_no_witness_and_fill_no_log(witnessed, start):
+    """More connections than it may hold files; each sends nothing, half a request, or nonsense."""
+    served = start(files_max=450)
+    place = served.address.removeprefix("http://").split(":")
+    head = "a" * 64
+    body = {
+        "box": witnessed.box, "seq": 5, "head": head, "signature": witnessed.asked(5, head),
+    }  # fmt: skip
+    with contextlib.ExitStack() as stack:
+        for number in range(500):
+            one = stack.enter_context(socket.create_connection((place[0], int(place[1])), 60))
+            with contextlib.suppress(OSError):  # ended meanwhile
+                if number % 3:
+                    one.sendall(b"POST /v1/heads HTTP/1.1\r\nContent-Length: 900\r\n\r\n{"[:number])
+        for _ in range(3):
+            assert post(served.address, body)[0] == 200
+        for target in ("/" + "x" * 20_000, "//[", "http://[", "/v1/export?box=%ff", "/other"):
+            asked = stack.enter_context(socket.create_connection((place[0], int(place[1])), 60))
+            asked.sendall(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            with asked.makefile("rb") as answer:
+                assert answer.readline().split()[1][:1] == b"4", target[:20]
+    assert served.end(signal.SIGTERM) == 0
+    assert served.errors() == ""
+
+
+def test_a_connection_that_asks_for_nothing_is_ended(monkeypatch):
+    monkeypatch.setattr("evidence.witness.witness_server.FIRST_REQUEST_S", 0.05)
+    monkeypatch.setattr("evidence.witness.witness_server.KEEPALIVE_S", 0.5)
+
+    async def answer(request):
+        return web.Response(text="ok")
+
+    async def ended() -> list[bytes]:
+        connections = Connections(answer)
+        loop = asyncio.get_running_loop()
+        listening = await loop.create_server(connections, "127.0.0.1", 0)
+        told = []
+        slow = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n1"
+        whole = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+        for sent in (b"", b"GET / HT", slow, whole):
+            reader, writer = await asyncio.open_connection(*listening.sockets[0].getsockname())
+            writer.write(sent)
+            told.append(await asyncio.wait_for(reader.read(), DEADLINE_S))
+            writer.close()
+        listening.close()
+        return told
+
+    *nothing, answered = asyncio.run(ended())
+    assert nothing == [b"", b"", b""]
+    assert answered.endswith(b"ok")
+
+
+def test_a_witness_whose_clock_was_ahead_says_so_and_names_the_mend(witnessed, start):
+    register = witnessed.register()
+    witnessed.show(register, 5, "a" * 64, 4_102_444_800 * 10**9)
+    register.close()
+    served = start()
+    assert served.end(signal.SIGTERM) == 0
+    shown = CliRunner().invoke(witness_group, ["show", "--state", str(witnessed.register_dir)])
+    for said in (served.errors(), shown.output):
+        assert "is stamped 2100-01-01T00:00:00Z, which is still to come" in said
+        assert "an empty --state with a new --key" in said
 
 
 def test_half_of_a_tls_configuration_is_refused(witnessed, tmp_path):

@@ -73,11 +73,11 @@ class WatchedBox(Box):
 
     port = 0
 
-    def start_daemon(self) -> None:
+    def start_daemon(self, gate: str = "READY") -> None:
         self.port = free_port()
         text = self.config.read_text().replace("port = 0", f"port = {self.port}")
         self.config.write_text(text)
-        super().start_daemon()
+        super().start_daemon(gate)
 
 
 def free_port() -> int:

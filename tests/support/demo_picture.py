@@ -1,4 +1,4 @@
-"""`deploy/images/demo.svg`: what `make demo` shows, taken from a real run of it.
+"""`docs/images/demo.svg`: what `make demo` shows, taken from a real run of it.
 
 Write it anew: `python -m tests.support.demo_picture`. The upper half is the live view as it stood
 when half of the session was over; the lower half is what stays in the terminal.
@@ -20,7 +20,7 @@ from daemon.demo.demo_screen import Screen
 from daemon.demo.plan import DemoOptions
 from daemon.demo.run import Demo
 
-PICTURE = Path(__file__).resolve().parents[2] / "deploy" / "images" / "demo.svg"
+PICTURE = Path(__file__).resolve().parents[2] / "docs" / "images" / "demo.svg"
 SECONDS, WIDTH, HEIGHT = 40, 80, 24
 
 

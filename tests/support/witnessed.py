@@ -67,19 +67,26 @@ class Witnessed:
 
 
 class WitnessProcess:
-    """`seatrial witness serve` on a free port of loopback; up when it is made."""
+    """`seatrial witness serve` on a free port of loopback; up when it is made.
 
-    def __init__(self, witnessed: Witnessed, *options: str) -> None:
-        self.process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "control.main", "witness", "serve"),
-                *("--state", str(witnessed.register_dir), "--key", str(witnessed.witness_pem)),
-                *("--box", str(witnessed.box_pub), "--listen", "127.0.0.1:0"),
-                *options,
-            ],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+    `files_max` is how many files it may have open; 0: as many as we.
+    """
+
+    def __init__(self, witnessed: Witnessed, *options: str, files_max: int = 0) -> None:
+        self._errors = witnessed.register_dir.with_name("witness.err")
+        limit = ("prlimit", f"--nofile={files_max}") if files_max else ()
+        with self._errors.open("w") as errors:
+            self.process = subprocess.Popen(
+                [
+                    *(*limit, sys.executable, "-m", "control.main", "witness", "serve"),
+                    *("--state", str(witnessed.register_dir), "--key", str(witnessed.witness_pem)),
+                    *("--box", str(witnessed.box_pub), "--listen", "127.0.0.1:0"),
+                    *options,
+                ],
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+            )
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         assert " serves on " in line, line
@@ -92,3 +99,7 @@ class WitnessProcess:
         if self.process.stdout is not None:
             self.process.stdout.close()
         return code
+
+    def errors(self) -> str:
+        """What it has written to stderr."""
+        return self._errors.read_text()

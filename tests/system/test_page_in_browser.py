@@ -93,7 +93,7 @@ def test_the_keyboard_reaches_every_control_in_order(browser: Browser, stage: Pa
             break
         reached.append(name)
     wanted = ["Skip to the figures", "BTCUSDT", "The last fills as a table", "The other caps",
-              "Open orders", "1 h", "24 h", "By strategy", "Sessions", "/metrics"]  # fmt: skip
+              "1 h", "24 h", "Open orders", "By strategy", "Sessions", "/metrics"]  # fmt: skip
     assert [one for one in reached if one in wanted] == wanted
 
 
@@ -129,6 +129,38 @@ def test_a_silent_daemon_is_told_and_forgotten_when_it_speaks_again(
         assert "seatrial kill --direct" in browser.run(
             "document.getElementById('alarms').textContent"
         )
+
+
+def test_a_daemon_that_is_gone_is_told_at_once(browser: Browser, tmp_path: Path) -> None:
+    """By the connection that breaks: the page's own clock is stopped, so no wait can tell it."""
+    with served_page(tmp_path) as one:
+        browser.open(f"http://127.0.0.1:{one.port}/")
+        browser.until("document.getElementById('state').textContent === 'KILLED'")
+        browser.run("performance.now = () => seen.heard")
+    browser.until("document.getElementById('state').textContent === 'NO ANSWER'")
+    told = browser.run("document.getElementById('gate').textContent")
+    assert told == "last heard: KILLED, gate READY"
+    assert browser.run("document.title") == "NO ANSWER · seatrial"
+    assert "what is shown is old" in browser.run("document.getElementById('alarms').textContent")
+
+
+def test_on_a_phone_no_table_is_cut(browser: Browser, stage: PageStage) -> None:
+    shown(browser, stage, width=390)
+    cut = """[...document.querySelectorAll('.scroll')].filter(e => e.scrollWidth > e.clientWidth)
+      .map(e => e.getAttribute('aria-label')).join()"""
+    assert browser.run(cut) == ""
+    assert browser.run("document.querySelectorAll('#sessions td[data-name]').length") >= 6
+    assert "session" in browser.names("columnheader")
+
+
+def test_each_number_of_denials_says_of_when_it_is(browser: Browser, stage: PageStage) -> None:
+    shown(browser, stage)
+    tiles = browser.run("document.getElementById('tiles').textContent")
+    assert "denied, this session4" in tiles
+    total = browser.run("document.getElementById('denials-total').textContent")
+    assert total == "60 in the last hour, all sessions"
+    strategies = browser.run("document.getElementById('h-strategies').textContent")
+    assert strategies == "By strategy since this boot"
 
 
 def test_the_pictures_of_the_documents_are_there() -> None:

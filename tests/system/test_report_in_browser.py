@@ -15,7 +15,7 @@ from tests.support.journal_maker import whole_story
 
 ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "tests/golden/evidence"
-IMAGES = ROOT / "deploy/images"
+IMAGES = ROOT / "docs/images"
 IMAGE_BYTES_MAX = 300_000
 CONTRAST_MIN = 4.5
 """WCAG 2 AA for text of ordinary size."""

@@ -17,13 +17,13 @@ import msgspec
 from aiohttp import WSMsgType, web
 
 from daemon.settings_bots import UNIX_PREFIX, GatewaySettings, is_loopback_listen, split_listen
-from daemon.shell.gateway.connections import BoundedServer
 from daemon.shell.gateway.gateway_rest import RestFront
 from daemon.shell.gateway.gateway_ws import ApiFront
 from daemon.shell.gateway.request_queue import RequestQueue
 from daemon.shell.gateway.stream_hub import BotStreamHub
 from daemon.shell.process.clock import Clock
 from daemon.shell.process.tasks import spawn
+from daemon.shell.sim_host.bounded_server import BoundedServer
 from daemon.shell.sim_host.sim_connection import SimConnection
 from daemon.venues.binance_spot.serving.rest_requests import JSON_TYPE, RestRequest
 from daemon.venues.binance_spot.serving.stream_control import StreamSession

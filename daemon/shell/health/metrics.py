@@ -14,7 +14,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from ipaddress import ip_address
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -27,14 +27,11 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from daemon.model.enums import Link, OrderStatus
 from daemon.model.records import EventType
 from daemon.shell.health.gauges import Status, gauges, process_metrics
+from daemon.shell.health.http_places import ANSWER_S, BoundedHttpServer, BoundedRequest
 from daemon.shell.health.latencies import Latencies
 from daemon.shell.health.recent_activity import HEARD, RecentActivity
 from riskcaps.words.denials import DenyReason
 
-REQUEST_TIMEOUT_S = 5
-CONNECTIONS_MAX = 16
-"""So many requests are served at once; who comes above that is turned away unread. Every connection
-is a thread, and the process has a bound on those."""
 CODES_MAX = 64
 """So many reject codes of the venue get a label of their own; further ones are `other`."""
 _INPUT = EventType.INPUT
@@ -203,46 +200,6 @@ class _Single(CollectorRegistry):
         yield self._family
 
 
-class _BoundedServer(ThreadingHTTPServer):
-    """A server with at most `CONNECTIONS_MAX` threads; broken connections are not logged."""
-
-    daemon_threads = True
-
-    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
-        super().__init__(address, handler)
-        self._free = threading.BoundedSemaphore(CONNECTIONS_MAX)
-        self.handed_over: set[Any] = set()
-        """Connections that are somebody else's now, and are not closed with their request."""
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        """Serve it in a thread of its own, or close it."""
-        if not self._free.acquire(blocking=False):
-            self.shutdown_request(request)
-            return
-        try:
-            super().process_request(request, client_address)
-        except BaseException:
-            self._free.release()
-            raise
-
-    def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """Serve it, then make room."""
-        try:
-            super().process_request_thread(request, client_address)
-        finally:
-            self._free.release()
-
-    def shutdown_request(self, request: Any) -> None:
-        """Close a connection, unless somebody else has it."""
-        if request in self.handed_over:
-            self.handed_over.discard(request)
-        else:
-            super().shutdown_request(request)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: a scraper that hangs up is not a fault of ours."""
-
-
 class PageAnswer(msgspec.Struct, frozen=True):
     """What a page answers; `is_live` hands the connection to the page after the headers."""
 
@@ -288,19 +245,14 @@ class MetricsServer:
         self._making = threading.Lock()
         serve_page = self._serve_page
 
-        class Handler(BaseHTTPRequestHandler):
-            timeout = REQUEST_TIMEOUT_S
-
-            def do_GET(self) -> None:
+        class Handler(BoundedRequest):
+            def answer(self, *, with_body: bool) -> None:
                 """Answer one request."""
-                self._send(with_body=True)
-
-            def do_HEAD(self) -> None:
-                """Answer with the headers that a GET would have."""
-                self._send(with_body=False)
-
-            def _send(self, *, with_body: bool) -> None:
-                path = urlsplit(self.path).path  # a query changes nothing
+                try:
+                    path = urlsplit(self.path).path  # a query changes nothing
+                except ValueError:
+                    self.send_error(400, "this is no address")
+                    return
                 if path not in _OWN_PATHS and serve_page(self, path, with_body=with_body):
                     return
                 status, kind, body = _answer(path, metrics, healthy)
@@ -311,10 +263,7 @@ class MetricsServer:
                 if with_body:
                     self.wfile.write(body)
 
-            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - inherited name
-                """Say nothing: scrapes are not news."""
-
-        self._server = _BoundedServer((host, port), Handler)
+        self._server = BoundedHttpServer((host, port), Handler)
         address = ip_address(str(self._server.server_address[0]))
         self._is_local = address.is_loopback
         self.port = int(self._server.server_address[1])
@@ -355,7 +304,7 @@ class MetricsServer:
         if self._page is not None:
             self._page.stop()
         self._server.server_close()
-        self._thread.join(timeout=REQUEST_TIMEOUT_S)
+        self._thread.join(timeout=ANSWER_S)
 
 
 def _answer(path: str, metrics: Metrics, healthy: Callable[[], bool]) -> tuple[int, str, bytes]:

@@ -9,11 +9,12 @@ Rules of this file:
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 import msgspec
 
-from daemon.shell.journal.segments import PACKED, chunks_of, lines_of, segments
+from daemon.shell.journal.segments import PACKED, bodies_of, lines_of, segments
 
 CLOCK_STEP_NS = 3_600_000_000_000
 """Times may step back: a segment is passed over only where it lies further away than this."""
@@ -55,6 +56,7 @@ def fitting_lines(
     *,
     passes: Callable[[bytes], bool] | None = None,
     on_segment: Callable[[int, int], None] = lambda _at, _of: None,
+    on_long: Callable[[Path, int], None] = lambda _path, _at: None,
 ) -> Iterator[bytes]:
     """The lines that fit, oldest first.
 
@@ -64,6 +66,7 @@ def fitting_lines(
         passes: a test that has to see every line in turn (it learns from them); the others are
             asked after it, and nothing is passed over.
         on_segment: told before each segment, with its number and how many there are.
+        on_long: told of each line that is left out because it is too long: segment and byte.
 
     Raises:
         OSError: a segment cannot be read, or is packed and damaged.
@@ -74,7 +77,7 @@ def fitting_lines(
         on_segment(number, len(found))
         if begins and passes is None and _is_outside(begins[number : number + 2], question):
             continue
-        for body in _bodies_of(path):
+        for body in bodies_of(_as_it_is_now(path), partial(on_long, path)):
             if passes is None:
                 yield from _in_body(body, question)
             else:
@@ -101,19 +104,6 @@ def _begin_ns(path: Path) -> int:
 def _as_it_is_now(path: Path) -> Path:
     """The same segment, packed where the plain one is gone."""
     return path if path.exists() else path.with_name(path.name + PACKED)
-
-
-def _bodies_of(path: Path) -> Iterator[bytes]:
-    """A segment in pieces of whole lines; a last line without its newline is left out."""
-    carry: list[bytes] = []
-    for chunk in chunks_of(_as_it_is_now(path)):
-        end = chunk.rfind(b"\n") + 1
-        if not end:
-            carry.append(chunk)
-            continue
-        carry.append(chunk[:end])
-        yield b"".join(carry)
-        carry = [chunk[end:]]
 
 
 def _in_body(body: bytes, question: LineQuestion) -> Iterable[bytes]:

@@ -14,6 +14,10 @@ from typing import IO, Any
 
 PACKED = ".zst"
 CHUNK_BYTES = 1 << 20
+LINE_BYTES_MAX = 16 << 20
+"""No line of ours is longer. A longer one is passed over, so that no file can fill the memory."""
+_PACKED_BYTES = 2_048
+"""So many packed bytes are unpacked at once: 64 MB come of them at most."""
 _SEQ = b'{"seq":'
 _SEQ_BYTES_MAX = 32
 _NAME = re.compile(r"^journal-(\d{6})\.jsonl(\.zst)?$")
@@ -69,8 +73,10 @@ def _unpacked(raw: IO[bytes], decompressor: Callable[[], Any]) -> Iterator[bytes
     while chunk := raw.read(CHUNK_BYTES >> 3):
         while chunk:
             is_inside = True
-            yield frame.decompress(chunk)
-            chunk = frame.unused_data if frame.eof else b""
+            plain = frame.decompress(chunk[:_PACKED_BYTES])
+            chunk = frame.unused_data + chunk[_PACKED_BYTES:]
+            for begin in range(0, len(plain), CHUNK_BYTES):
+                yield plain[begin : begin + CHUNK_BYTES]
             if frame.eof:
                 frame, is_inside = decompressor().decompressobj(), False
     if is_inside:
@@ -84,24 +90,51 @@ def seq_of(line: bytes) -> int:
     return int(digits) if head.startswith(_SEQ) and digits.isdigit() else 0
 
 
+def bodies_of(path: Path, on_long: Callable[[int], None] = lambda _at: None) -> Iterator[bytes]:
+    """A segment in pieces of whole lines; a last line without its newline is left out.
+
+    `on_long` is told at which plain byte a line begins that is longer than `LINE_BYTES_MAX`; it is
+    left out.
+
+    Raises:
+        OSError: as `chunks_of`.
+    """
+    carry: list[bytes] = []
+    held = at = 0
+    for chunk in chunks_of(path):
+        first, end = chunk.find(b"\n") + 1, chunk.rfind(b"\n") + 1
+        held += first or len(chunk)
+        if held > LINE_BYTES_MAX:
+            carry.clear()
+        if not first:
+            if held <= LINE_BYTES_MAX:
+                carry.append(chunk)
+            continue
+        if held > LINE_BYTES_MAX:
+            on_long(at)
+            body = chunk[first:end]
+        else:
+            body = b"".join((*carry, chunk[:end]))
+        if body:
+            yield body
+        at += held + end - first
+        carry, held = [chunk[end:]], len(chunk) - end
+
+
 def find_line(path: Path, seq: int, stop: Callable[[], bool] = lambda: False) -> bytes | None:
     """The line of a sequence number in a segment; empty: not in it; None: it begins later.
 
     Raises:
         OSError: as `chunks_of`.
     """
-    needle, carry, is_first = b"%b%d," % (_SEQ, seq), b"", True
-    for chunk in chunks_of(path):
-        body = carry + chunk
+    needle, is_first = b"%b%d," % (_SEQ, seq), True
+    for body in bodies_of(path):
         if is_first and seq_of(body) > seq:
             return None
-        at = 0 if is_first and body.startswith(needle) else body.find(b"\n" + needle) + 1
-        end = body.find(b"\n", at)
-        if (at or (is_first and body.startswith(needle))) and end >= 0:
-            return body[at:end]
-        last = body.rfind(b"\n")
-        is_first = is_first and last < 0
-        carry = body[max(0, last) :]
+        is_first = False
+        at = 0 if body.startswith(needle) else body.find(b"\n" + needle) + 1
+        if at or body.startswith(needle):
+            return body[at : body.index(b"\n", at)]
         if stop():
             break
     return b""
@@ -133,10 +166,8 @@ def lines_of(path: Path) -> Iterator[bytes]:
     Raises:
         OSError: as `chunks_of`.
     """
-    carry = b""
-    for chunk in chunks_of(path):
-        *whole, carry = (carry + chunk).split(b"\n")
-        yield from whole
+    for body in bodies_of(path):
+        yield from body[:-1].split(b"\n")
 
 
 def newest_lines(
@@ -178,20 +209,19 @@ def _newest_of_packed(
     stop: Callable[[], bool],
 ) -> list[bytes]:
     found: deque[bytes] = deque(maxlen=count)
-    carry = b""
-    for chunk in chunks_of(path):
+    for body in bodies_of(path):
         if stop():
             break
-        body = carry + chunk
-        end = body.rfind(b"\n") + 1
-        body, carry = body[:end], body[end:]
         if not needles or any(needle in body for needle in needles):
             found.extend(line for line in body.split(b"\n") if line and passes(line))
     return list(found)
 
 
 def _whole_lines_backwards(path: Path) -> Iterator[bytes]:
-    """A plain file's bytes from its end in pieces of whole lines; a torn last line is left out."""
+    """A plain file's bytes from its end in pieces of whole lines.
+
+    A torn last line and lines longer than `LINE_BYTES_MAX` are left out.
+    """
     with path.open("rb", buffering=0) as raw:
         at = raw.seek(0, os.SEEK_END)
         after, is_end = b"", True
@@ -206,6 +236,8 @@ def _whole_lines_backwards(path: Path) -> Iterator[bytes]:
             start = body.find(b"\n") + 1 if begin else 0
             if begin and not start:
                 after = body  # a line longer than a piece
+                if len(after) > LINE_BYTES_MAX:
+                    after, is_end = b"", True  # its beginning is cut off like that of a torn one
                 continue
             after = body[:start]
             yield body[start:]

@@ -127,7 +127,9 @@ class PageSite:
         if path in self._files:
             return PageAnswer(200, _FILES[path][1], self._files[path], _guards(POLICY))
         if path == "/page/live":
-            return self._live()
+            return PageAnswer(
+                200, "text/event-stream", b"retry: 2000\n\n", _guards(POLICY), is_live=True
+            )
         if path == "/page/history":
             return PageAnswer(200, _JSON, orjson.dumps(self._history()), _guards(POLICY))
         name = path.removeprefix("/page/reports/").removesuffix("/")
@@ -136,7 +138,7 @@ class PageSite:
         return PageAnswer(404, _PLAIN, b"there is no such page here; try /\n")
 
     def take(self, connection: socket.socket) -> bool:
-        """Push frames into a connection whose answer has begun; False: too many look."""
+        """Push frames into a connection whose answer has begun; False: it ends."""
         return self.feed.subscribe(connection)
 
     def stop(self) -> None:
@@ -144,14 +146,6 @@ class PageSite:
         self.feed.stop()
 
     # ------------------------------------------------------------------ data
-
-    def _live(self) -> PageAnswer:
-        if self.feed.is_full:
-            said = b"too many pages are open; close one\n"
-            return PageAnswer(503, _PLAIN, said, {**_guards(POLICY), "Retry-After": "5"})
-        return PageAnswer(
-            200, "text/event-stream", b"retry: 2000\n\n", _guards(POLICY), is_live=True
-        )
 
     def _frame(self) -> bytes:
         """One server-sent event: the status, and what has happened since the last one."""

@@ -18,6 +18,7 @@ from aiohttp import WSMsgType, web
 from daemon.shell.process.clock import Clock
 from daemon.shell.process.tasks import spawn
 from daemon.shell.sim_host.admin import Admin
+from daemon.shell.sim_host.bounded_server import server_of_whole_requests
 from daemon.shell.sim_host.options import Built, SimOptions, seeded
 from daemon.shell.sim_host.sim_connection import SimConnection
 from daemon.venues.binance_spot.serving.rest_requests import RestRequest
@@ -37,6 +38,7 @@ from daemon.venues.sim.fault_actions import FaultRunner
 from daemon.venues.sim.fault_rules import FaultKind, FaultRule
 
 TICK_S = 0.005
+CONNECTIONS_MAX = 512
 _S_NS = 1_000_000_000
 _FRAME_MAX = 64 * 1024
 
@@ -66,7 +68,7 @@ class SimHost:
         Raises:
             OSError: the address cannot be bound.
         """
-        server = web.Server(self._handle)
+        server = server_of_whole_requests(self._handle, connections_max=CONNECTIONS_MAX)
         self._runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=1.0)
         await self._runner.setup()
         site = web.TCPSite(self._runner, self._options.host, port, ssl_context=tls)
@@ -209,10 +211,7 @@ class SimHost:
         return await self._serve_rest(request)
 
     async def _serve_rest(self, request: web.BaseRequest) -> web.StreamResponse:
-        try:
-            body = await request.read()
-        except web.HTTPRequestEntityTooLarge:
-            return web.Response(status=413, text="request body too large")
+        body = await request.read()
         raw_path, _, query = request.raw_path.partition("?")
         now_ns = self._clock.now_ns()
         name = f"REST {request.method} {raw_path}"

@@ -191,14 +191,17 @@ def test_the_latch_says_who() -> None:
 def test_warnings_and_guards_are_shown() -> None:
     (warned,) = alarm_lines({"warnings": ["the key comes from the environment"]})
     assert warned.plain == "WARNING: the key comes from the environment"
-    guards = guard_line(
-        {"gating": {"enabled": False, "armed": False, "needed": False},
-         "dead_mans_switch": "none at this venue; the local watchdog is the only net"}
-    )  # fmt: skip
-    assert guards is not None
-    assert guards.plain == (
-        "gating enabled=false armed=false (irrelevant here) · dead man's switch: none at this venue"
-    )
+    switch = "none at this venue; the local watchdog is the only net"
+    keys = {"enabled": False, "armed": False, "needed": False}
+    for gating, said in (
+        (keys, ""),
+        (keys | {"enabled": True}, "gating enabled=true armed=false (irrelevant here) · "),
+        (keys | {"needed": True},
+         "gating enabled=false armed=false (a start needs a confirm token) · "),
+    ):  # fmt: skip
+        guards = guard_line({"gating": gating, "dead_mans_switch": switch})
+        assert guards is not None
+        assert guards.plain == f"{said}dead man's switch: none at this venue"
 
 
 def test_a_journal_that_fills_its_disk_within_two_weeks_is_loud_and_says_why() -> None:

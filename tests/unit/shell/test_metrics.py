@@ -12,8 +12,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from daemon.model.records import EventType
+from daemon.shell.health.http_places import CONNECTIONS_MAX, HEAD_S
 from daemon.shell.health.latencies import BEGUN_MAX
-from daemon.shell.health.metrics import CODES_MAX, CONNECTIONS_MAX, Metrics, MetricsServer
+from daemon.shell.health.metrics import CODES_MAX, Metrics, MetricsServer
 
 STATUS: dict[str, Any] = {
     "gate_state": "READY",
@@ -208,20 +209,52 @@ def test_a_head_and_a_query_are_answered_like_a_get(
         assert int(length) > 0
 
 
-def test_silent_connections_cost_a_bounded_number_of_threads(
+def test_silent_connections_cost_a_bounded_number_of_threads_and_keep_nobody_out(
     served: tuple[Metrics, str, dict[str, Any]],
 ) -> None:
     _, url, _ = served
     port = int(url.rpartition(":")[2])
     before = threading.active_count()
     with contextlib.ExitStack() as stack:
-        for _ in range(CONNECTIONS_MAX):
+        quiet = [
             stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=60))
-        late = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=5))
-        assert late.recv(1) == b""  # turned away
+            for _ in range(CONNECTIONS_MAX + 4)
+        ]
+        for one in quiet[CONNECTIONS_MAX:]:
+            one.sendall(b"GET /metr")  # half of a request is none either
+        for _ in range(20):
+            assert get(f"{url}/healthz") == (200, "ok\n")
         assert threading.active_count() <= before + CONNECTIONS_MAX
-    for _ in range(500):  # the closed ones make room, one after the other
-        with contextlib.suppress(OSError):
-            if get(f"{url}/healthz")[0] == 200:
-                return
-    pytest.fail("nobody is served any more")
+        assert quiet[0].recv(1) == b""  # the oldest made room
+
+
+def test_a_head_that_drips_has_one_deadline_in_all(
+    served: tuple[Metrics, str, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each byte came in time, so a limit on the wait for each would never end it."""
+    assert HEAD_S <= 5
+    monkeypatch.setattr("daemon.shell.health.http_places.HEAD_S", 0.2)
+    _, url, _ = served
+    with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))) as slow:
+        slow.settimeout(0.02)
+        for _ in range(5_000):
+            try:
+                slow.sendall(b"x")
+                assert slow.recv(1) == b""
+            except TimeoutError:
+                continue
+            except OSError:
+                pass
+            return
+    pytest.fail("it is still served")
+
+
+@pytest.mark.parametrize("target", ["http://[", "//[", "/%ff%00", "*"])
+def test_whatever_is_asked_for_has_an_answer(
+    served: tuple[Metrics, str, dict[str, Any]], target: str
+) -> None:
+    _, url, _ = served
+    with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), timeout=60) as asked:
+        asked.sendall(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        status = asked.makefile("rb").readline().split()[1]
+    assert status in ({b"400"} if "http" in target else {b"400", b"404"})

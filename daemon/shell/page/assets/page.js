@@ -38,11 +38,16 @@ function words(id, text, tone) {
 
 function table(id, columns, rows, none) {
   put(id, rows, () => {
-    if (!rows.length) return [el("tbody", {}, el("tr", {}, el("td", { class: "none" }, none)))];
-    const head = el("tr", {}, ...columns.map(([name, kind]) => el("th", { scope: "col", class: kind }, name)));
-    const body = rows.map((row) => el("tr", {}, ...row.map((cell, i) =>
-      el(i ? "td" : "th", i ? { class: columns[i][1] } : { scope: "row", class: columns[i][1] }, ...inside(cell)))));
-    return [el("thead", {}, head), el("tbody", {}, ...body)];
+    /* The roles say what it is also where the style sheet makes cards of the rows. */
+    const row = (...cells) => el("tr", { role: "row" }, ...cells);
+    const part = (tag, ...rows_) => el(tag, { role: "rowgroup" }, ...rows_);
+    at(id).setAttribute("role", "table");
+    if (!rows.length) return [part("tbody", row(el("td", { class: "none", role: "cell" }, none)))];
+    const head = row(...columns.map(([name, kind]) => el("th", { scope: "col", role: "columnheader", class: kind }, name)));
+    const body = rows.map((cells) => row(...cells.map((cell, i) => (i
+      ? el("td", { class: columns[i][1], role: "cell", "data-name": columns[i][0] }, ...inside(cell))
+      : el("th", { scope: "row", role: "rowheader", class: columns[i][1] }, ...inside(cell))))));
+    return [part("thead", head), part("tbody", ...body)];
   });
 }
 
@@ -87,8 +92,8 @@ function showTop(frame) {
   words("numeraire", unit);
   const tiles = [["equity", figure(equity.equity, 4)], ["drawdown", figure(equity.drawdown, 4)],
     ["realised", figure(equity.realised, 4)], ["unrealised", figure(equity.unrealised, 4)], ["fees", figure(equity.fees, 4)],
-    ["orders sent", counts.orders], ["fills", counts.fills], ["denied", counts.denied], ["open", counts.open],
-    ["unknown", counts.unknown]];
+    ["open orders", counts.open], ["unknown", counts.unknown], ["sent, this session", counts.orders], ["fills, this session", counts.fills],
+    ["denied, this session", counts.denied]];
   put("tiles", tiles, () => tiles.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, String(value ?? "–")))));
 }
 
@@ -111,7 +116,7 @@ function capBar(one) {
 function showOrders(frame) {
   const rest = frame.counts.open - frame.open_orders.length;
   words("orders-count", `${frame.counts.open}${rest > 0 ? `, the oldest ${frame.open_orders.length} shown` : ""}`);
-  table("orders", [["symbol", ""], ["side", ""], ["filled of", "number"], ["price", "number"], ["status", ""], ["of", ""], ["order", ""]],
+  table("orders", [["symbol", ""], ["side", ""], ["filled of", "number"], ["price", "number"], ["status", ""], ["of", ""], ["order", "words"]],
     frame.open_orders.map((one) => [one.symbol, one.side, `${figure(one.cum_qty)} / ${figure(one.qty)}`, one.price === null ? one.order_type : figure(one.price),
       one.status.replace("_", " ").toLowerCase(), owner(one.strategy_id), one.client_order_id]), "No order is open.");
   table("positions", [["symbol", ""], ["quantity", "number"], ["average price", "number"], ["realised", "number"], ["best bid", "number"], ["best ask", "number"]],
@@ -141,7 +146,7 @@ function showOwners(frame) {
     seen.strategies.map((one) => [owner(one.name), count(frame.open_orders, one.name), one.approved, one.denied, one.fills,
       Object.entries(one.turnover).map(([symbol, sum]) => `${symbol} ${figure(sum, 2)}`).join(", "), one.errors, one.last_ms ? Charts.clock(one.last_ms / 1000) : "–"]),
     "No strategy has wished for anything yet.");
-  table("bots", [["bot", ""], ["state", ""], ["open", "number"], ["orders", "number"], ["fills", "number"], ["denied", "number"], ["throttled", "number"], ["longest silence", "number"], ["why", "words"]],
+  table("bots", [["bot", ""], ["state", ""], ["open", "number"], ["orders", "number"], ["fills", "number"], ["denied or refused", "number"], ["throttled", "number"], ["longest silence", "number"], ["why", "words"]],
     frame.bots.map((one) => [one.name, one.state, one.open_orders, one.orders, one.fills, one.denied, one.throttled ?? "–",
       one.silence_s === null || one.silence_s === undefined ? "–" : span(one.silence_s), one.reason || ""]), "No bot is configured.");
 }
@@ -151,7 +156,7 @@ function showHealth(frame) {
   const links = Object.entries(health.links).map(([name, up]) => `${name} ${(up && up.up !== undefined ? up.up : up) ? "up" : "DOWN"}`).join(", ");
   const pairs = [["links", links || "–"], ["reconciled", health.reconciled_ms === null || health.reconciled_ms === undefined ? "never" : `${span(health.reconciled_ms / 1000)} ago`],
     ["market data", Object.entries(frame.market).map(([symbol, top]) => `${symbol} ${figure((top.age_ms || 0) / 1000, 1)} s old`).join(", ") || "–"],
-    ["main loop lag", `${ms(health.loop_lag_s)}, at most ${ms(health.loop_lag_max_s)}`], ["last input waited", ms(health.queue_age_s)],
+    ["main loop lag", `${ms(health.loop_lag_s)} now, at most ${ms(health.loop_lag_max_s)} since boot`], ["last input waited", ms(health.queue_age_s)],
     ["clock, venue less ours", ms(health.clock_offset_s)],
     ["journal", `line ${figure(health.journal_seq)}${health.journal_bytes ? `, ${figure(health.journal_bytes / 1e6, 1)} MB` : ""}`],
     ["disk left", health.disk_free_bytes ? `${figure(health.disk_free_bytes / 1e9, 1)} GB` : "–"], ["dead man's switch", health.dead_mans_switch || "–"],
@@ -191,8 +196,12 @@ function showCharts() {
     fills.slice(-FILLS_LISTED).reverse().map((one) => [Charts.clock(one.t), one.symbol, one.side, figure(one.qty), figure(one.price), owner(one.strategy), one.order]),
     "No fill yet.");
   const counts = [...seen.denials.values()], now = seen.frame ? seen.frame.now_ms / 1000 : Date.now() / 1000;
-  Charts.denials(seen.minutes, now, counts, (told) => put("denial-legend", told, () => told.map(([name, count], i) =>
-    el("li", {}, el("span", { class: `k${i + 1}`, "aria-hidden": "true" }), `${name} ${count}`))));
+  Charts.denials(seen.minutes, now, counts, (told) => {
+    const total = told.reduce((sum, [, count]) => sum + count, 0);
+    words("denials-total", `${total} in the last ${seen.minutes > 60 ? "24 h" : "hour"}, all sessions`);
+    put("denial-legend", told, () => told.map(([name, count], i) =>
+      el("li", {}, el("span", { class: `k${i + 1}`, "aria-hidden": "true" }), `${name} ${count}`)));
+  });
 }
 
 // ------------------------------------------------------------------ what arrives
@@ -267,6 +276,8 @@ function listen() {
   source.onopen = () => { seen.marks = ""; };
   source.onmessage = (event) => takeFrame(JSON.parse(event.data));
   source.onerror = () => {
+    seen.heard = -Infinity; // the connection is gone: what is shown is old from now on
+    tick();
     if (source && source.readyState === EventSource.CLOSED) {
       source = null;
       setTimeout(listen, RETRY_MS);
@@ -290,7 +301,10 @@ function tick() {
   if (document.hidden || performance.now() - seen.heard < OLD_MS) return;
   document.body.classList.add("old");
   words("state", "NO ANSWER", "bad");
-  const what = seen.frame ? "The daemon has not been heard; what is shown is old." : "The daemon does not answer, or too many pages are open.";
+  const last = seen.frame && seen.frame.state;
+  words("gate", last ? `last heard: ${last.latched ? "KILLED" : last.trading_state}, gate ${last.gate_state}` : "", "");
+  document.title = "NO ANSWER · seatrial";
+  const what = seen.frame ? "The daemon has not been heard; what is shown is old." : "The daemon does not answer.";
   put("alarms", [what], () => [el("li", { class: "alarm bad" }, el("strong", {}, what), el("code", { class: "next" }, "seatrial kill --direct --reason …"))]);
   if (seen.spoken !== what) { seen.spoken = what; at("spoken").textContent = what; }
 }

@@ -162,6 +162,23 @@ def test_silent_and_slow_connections_keep_no_request_out(tmp_path: Path) -> None
         assert made.stop()
 
 
+def test_nonsense_of_strangers_is_answered_and_fills_no_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = gateway(tmp_path, GatewaySettings(listen="127.0.0.1:0"))
+    made.start()
+    try:
+        host, _, port = made.address.rpartition(":")
+        for line in (b"GET /" + b"x" * 20_000, b"GET http://[", b"NONSENSE \x00", b"GET //["):
+            with socket.create_connection((host, int(port)), timeout=60) as peer:
+                peer.sendall(line + b" HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+                with peer.makefile("rb") as told:
+                    assert told.readline().split()[1][:1] == b"4", line[:12]
+    finally:
+        assert made.stop()
+    assert not caplog.records
+
+
 def test_web_sockets_leave_room_for_rest_and_a_refusal_is_no_perhaps(tmp_path: Path) -> None:
     made = gateway(tmp_path, GatewaySettings(listen="127.0.0.1:0", connections_max=4))
     made.start()

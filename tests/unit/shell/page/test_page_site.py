@@ -9,7 +9,7 @@ import pytest
 
 from control.server.line_events import Found
 from daemon.model.records import EventType
-from daemon.shell.health.metrics import CONNECTIONS_MAX
+from daemon.shell.health.http_places import CONNECTIONS_MAX
 from daemon.shell.page.live_feed import SUBSCRIBERS_MAX
 from daemon.shell.page.page_site import is_own_name
 from tests.support.page_stage import NOW_NS, SCRIPT, feed_activity, served_page
@@ -180,7 +180,8 @@ def test_a_session_is_linked_to_its_report_and_its_verdict(tmp_path: Path) -> No
             assert stage.ask(f"/page/reports/{name}")[0] == 404, name
 
 
-def test_subscribers_are_bounded_and_scrapes_go_on(tmp_path: Path) -> None:
+def test_subscribers_are_bounded_and_hold_no_place_against_who_comes(tmp_path: Path) -> None:
+    """Twelve that read nothing; the thirteenth is served, and comes back when it was put out."""
     with served_page(tmp_path) as stage:
         stage.site.feed._frame_s = 0.05
         held = []
@@ -189,13 +190,14 @@ def test_subscribers_are_bounded_and_scrapes_go_on(tmp_path: Path) -> None:
             one.sendall(b"GET /page/live HTTP/1.0\r\nHost: localhost\r\n\r\n")
             assert one.recv(12) == b"HTTP/1.0 200"
             held.append(one)
-        while len(stage.site.feed._sockets) < SUBSCRIBERS_MAX:
+        while len(stage.site.feed) < SUBSCRIBERS_MAX:
             assert stage.ask("/readyz")[0] == 200
-        assert stage.ask("/page/live")[0] == 503
+        for _ in range(3):
+            assert stage.frames(2)[0]["state"]["gate_state"] == "READY"
         for _ in range(CONNECTIONS_MAX):
             assert stage.ask("/metrics")[0] == 200
         for one in held:
             one.close()
-        while stage.site.feed._sockets:
+        while len(stage.site.feed):
             assert stage.ask("/healthz")[0] == 200
         assert stage.frames(1)[0]["state"]["gate_state"] == "READY"

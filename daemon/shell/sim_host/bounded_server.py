@@ -1,28 +1,40 @@
-"""How many connections the gateway holds, and which one makes room.
+"""How many connections the gateway or the simulated venue holds, and which one makes room.
 
 Rules of this file:
-1. A connection that has sent no whole request costs a bot nothing: whoever comes beyond the bound
+1. A connection that has sent no whole request costs nobody anything: whoever comes beyond the bound
    takes the place of the one that has been idle for longest. So silent or slow peers, however many,
    keep no request out.
-2. WebSockets stay for as long as their bots want: REST keeps a quarter of the bound, whatever they
-   take, so that a cancel can always be sent.
+2. WebSockets stay for as long as their owners want: the gateway keeps a quarter of the bound for
+   REST, so that a cancel can always be sent.
+3. What is no request is answered and not logged: strangers fill no log.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator
+import logging
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from aiohttp import web
+from aiohttp.http import HttpProcessingError
+from aiohttp.log import server_logger
 from aiohttp.web_protocol import RequestHandler
 
 
+def _is_our_fault(record: logging.LogRecord) -> bool:
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+
+_LOG = server_logger.getChild("seatrial")
+_LOG.addFilter(_is_our_fault)
+
+
 class BoundedServer(web.Server):
-    """Lives on the gateway's loop."""
+    """Lives on the loop of who serves."""
 
     def __init__(self, handler: Callable[..., Any], *, connections_max: int) -> None:
         # No log of requests: a hammer would fill it, and signed texts have no business in it.
-        super().__init__(handler, access_log=None)
+        super().__init__(handler, access_log=None, logger=_LOG)
         self._max = connections_max
         self._web_sockets_max = max(1, connections_max * 3 // 4)
         self._idle: dict[RequestHandler, asyncio.Transport] = {}
@@ -69,3 +81,20 @@ class BoundedServer(web.Server):
             transport = self._busy.pop(handler, None)
             if transport is not None:
                 self._idle[handler] = transport
+
+
+def server_of_whole_requests(
+    answer: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]], *, connections_max: int
+) -> BoundedServer:
+    """A server whose `answer` is asked once a request has been read to its end."""
+
+    async def serve(request: web.BaseRequest) -> web.StreamResponse:
+        try:
+            await request.read()
+        except web.HTTPRequestEntityTooLarge:
+            return web.Response(status=413, text="request body too large")
+        with server.serving(request):
+            return await answer(request)
+
+    server = BoundedServer(serve, connections_max=connections_max)
+    return server
