@@ -10,10 +10,9 @@ Rules of this file:
 4. Only quantities are held against alerts: values move with prices that no line states.
 """
 
-from collections.abc import Iterable
 from decimal import Decimal
 
-from evidence.folds.exposure_fold import CapTable, Use
+from evidence.folds.exposure_fold import CapTable, ExposureBook, Use
 from evidence.read.exact_amounts import ZERO, AmountTextError, amount, text_of
 from evidence.read.integrity import Faults
 from evidence.read.journal_lines import CapAlertLine, HeartbeatLine
@@ -55,33 +54,41 @@ class AlertWatch:
         if limit != in_force:
             what = f"{record.cap} {symbol}: limit {text_of(limit)} is stated, "
             problems.note("alert_differs", place, f"{what}{text_of(in_force)} is in force")
-        reached = max((one for one in BANDS if used * 100 >= limit * one), default=0)
+        reached = _band_of(used, limit)
         if reached != band:
             what = f"{record.cap} {symbol}: band {band} is stated, {text_of(used)} of "
             problems.note("alert_differs", place, f"{what}{text_of(limit)} is band {reached}")
         self._told[record.cap, symbol] = band
 
-    def sample(self, record: HeartbeatLine, uses: Iterable[Use], problems: Faults) -> None:
+    def sample(
+        self, record: HeartbeatLine, book: ExposureBook, caps: CapTable, problems: Faults
+    ) -> None:
         """Compare the use at a heartbeat with what was told."""
-        for use in uses:
-            cap = (use.cap, use.symbol)
+        for symbol, held in book.symbols.items():
+            for cap, used in (
+                ("position_long_base_max", held.long_qty),
+                ("position_short_base_max", held.short_qty - held.fees_since_sell),
+                ("orders_open_max", Decimal(held.open_orders)),
+            ):
+                self._sample(record, Use(cap, symbol, used, caps.symbol(symbol, cap)), problems)
+        total = Decimal(len(book.working))
+        limit = caps.portfolio("orders_open_max")
+        self._sample(record, Use("orders_open_max", "", total, limit), problems)
+
+    def _sample(self, record: HeartbeatLine, use: Use, problems: Faults) -> None:
+        cap = (use.cap, use.symbol)
+        if use.used * 100 < use.limit * BANDS[0] or use.limit <= 0:
+            self._armed.add(cap)
+            self._high.pop(cap, None)
+        elif cap in self._armed:
             reached = _band_of(use.used, use.limit)
-            if not reached:
-                self._armed.add(cap)
-                self._high.pop(cap, None)
-                continue
-            if cap not in self._armed:
-                continue
             band, times = self._high.get(cap, (reached, 0))
-            band = min(band, reached)
+            band, told = min(band, reached), self._told.get(cap, 0)
             self._high[cap] = (band, times + 1)
-            if times + 1 == SAMPLES and self._told.get(cap, 0) < band:
+            if times + 1 == SAMPLES and told < band:
                 what = f"{use.words()} at {SAMPLES} heartbeats in a row is band {band}, "
-                what += f"band {self._told.get(cap, 0)} was told last"
-                problems.note("alert_absent", f"seq {record.seq}", what)
+                problems.note("alert_absent", f"seq {record.seq}", f"{what}band {told} was told")
 
 
 def _band_of(used: Decimal, limit: Decimal) -> int:
-    if limit <= 0:
-        return 0
     return max((one for one in BANDS if used * 100 >= limit * one), default=0)

@@ -134,6 +134,8 @@ class BotsFold:
         self._named: set[str] = set()
         """Bots of the last session's start."""
         self._is_whole = False
+        self._covers = False
+        """Whether decisions of this journal state what comes before an order that is pending."""
         self._keys: dict[str, Ed25519PublicKey] = {}
         self._pairs: dict[str, tuple[str, str]] = {}
         self._seen = Recent()
@@ -296,12 +298,11 @@ class BotsFold:
         """What a decision counts as there before its order works is what its list asked for."""
         if "position" not in record.decision:
             return  # it was denied before
-        is_behind = first is not None and place is not first
-        brings = first.get("qty") if first is not None and is_behind else None
-        if first is not None and first.get("side") == place.get("side"):
-            brings = None
-        stated = record.decision.get("cover")
-        if not _is_same(brings, stated):
+        brings, stated = None, record.decision.get("cover")
+        if first is not None and place is not first:
+            brings = "0" if first.get("side") == place.get("side") else first.get("qty")
+        self._covers = self._covers or stated is not None
+        if self._covers and not _is_same(brings, stated):  # older builds stated none
             self._note("cover_differs", record, f"{brings} comes before, {stated} decided")
 
     # ------------------------------------------------------------------ lines

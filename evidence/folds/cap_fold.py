@@ -154,14 +154,8 @@ class CapsFold:
         }
 
     def _heartbeat(self, record: HeartbeatLine) -> None:
-        if self.caps is None or not record.session_id:
-            return
-        uses = {
-            (use.cap, use.symbol): use
-            for symbol in self.caps.symbols
-            for use in quantity_uses(self.book, self.caps, symbol)
-        }
-        self.alerts.sample(record, uses.values(), self.problems)
+        if self.caps is not None and record.session_id:
+            self.alerts.sample(record, self.book, self.caps, self.problems)
 
     def _session_start(self, record: SessionStartLine) -> None:
         caps = record.caps if isinstance(record.caps, Mapping) else {}

@@ -12,12 +12,12 @@ Rules of this file:
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from evidence.folds.journal_fold import Handler, Recent
-from evidence.read.decision_inputs import UndecidableError, flat, number_of
 from evidence.read.exact_amounts import ZERO, AmountTextError, amount, amount_or_zero, text_of
 from evidence.read.integrity import Faults
 from evidence.read.journal_lines import (
@@ -33,9 +33,7 @@ from evidence.read.journal_lines import (
 )
 
 LOSSES = ("session_open", "day_open", "peak")
-NO_VALUE = (
-    AttributeError, IndexError, KeyError, TypeError, UndecidableError, AmountTextError,
-)  # fmt: skip
+NO_VALUE = (AttributeError, IndexError, KeyError, TypeError, AmountTextError)
 """A decision that does not state what it is derived from; the recheck tells of a broken one."""
 
 
@@ -74,7 +72,8 @@ class EquityFold:
         self._seen = Recent()
         self._is_blind = False
         self._numeraire = ""
-        self._line: EquityLine | None = None
+        self._baselines: tuple[Decimal, ...] | None = None
+        """Session's and day's beginning, and the peak, as the last equity line states them."""
         self._doubts: list[Doubt] = []
 
     def handlers(self) -> Mapping[type[JournalLine], Handler]:
@@ -134,12 +133,13 @@ class EquityFold:
 
     # ------------------------------------------------------------------ statements
     def _decided(self, record: OrderApprovedLine | OrderDeniedLine) -> None:
-        self._settle(record.ts_ns)
+        if self._doubts:
+            self._settle(record.ts_ns)
         if self._is_blind or not self._numeraire:
             return
         try:
-            inputs = flat(record.decision)
-            stated = number_of(inputs["equity"], "equity")
+            inputs, standing = record.decision, record.decision["standing"]
+            stated = amount(standing["equity"])
             mine = self._value(inputs)
         except NO_VALUE:
             return
@@ -147,11 +147,12 @@ class EquityFold:
             return
         self.checked += 1
         if stated != mine:
-            what = f"equity {text_of(stated)} is stated, {text_of(mine)} by the trades before it "
-            self._note("equity_differs", record.seq, what + "and its own prices")
+            if not _is_crossed(inputs):  # else it was valued at the touch before
+                what = f"equity {text_of(stated)} is stated, {text_of(mine)} by the trades before "
+                self._note("equity_differs", record.seq, what + "it and its own prices")
             return
         try:
-            losses = tuple(number_of(row[0], "loss") for row in inputs["losses"][: len(LOSSES)])
+            losses = tuple(amount(row[0]) for row in standing["losses"][: len(LOSSES)])
         except NO_VALUE:
             return
         if self._losses_of(stated) != losses:
@@ -172,12 +173,9 @@ class EquityFold:
                 row = (cells[4], cells[5], cells[7], cells[8])
             worth = held.cash
             if held.position:
-                bid, ask = number_of(row[0], "bid"), number_of(row[1], "ask")
-                if bid >= ask:
-                    return None  # crossed: it was valued at the touch before
-                worth += held.position * (bid if held.position > 0 else ask)
+                worth += held.position * amount(row[0] if held.position > 0 else row[1])
             if held.quote != numeraire:
-                worth *= number_of(row[2] if worth > 0 else row[3], "rate")
+                worth *= amount(row[2] if worth > 0 else row[3])
             total += worth
         for asset, owed in self._owed.items():
             if asset != numeraire:
@@ -186,13 +184,9 @@ class EquityFold:
         return total
 
     def _losses_of(self, equity: Decimal) -> tuple[Decimal, ...] | None:
-        line = self._line
-        if line is None:
+        if self._baselines is None:
             return None
-        try:
-            return tuple(number_of(getattr(line, name), name) - equity for name in LOSSES)
-        except UndecidableError:
-            return None
+        return tuple(baseline - equity for baseline in self._baselines)
 
     def _settle(self, ts_ns: int) -> None:
         """Report losses that no equity line of their turn explains."""
@@ -206,7 +200,9 @@ class EquityFold:
 
     def _equity(self, record: EquityLine) -> None:
         self._settle(record.ts_ns)
-        self._line, self._numeraire = record, record.numeraire
+        self._numeraire, self._baselines = record.numeraire, None
+        with suppress(AmountTextError):  # one that is not known yet
+            self._baselines = tuple(amount(getattr(record, name)) for name in LOSSES)
         self._doubts = [one for one in self._doubts if self._losses_of(one.equity) != one.stated]
         try:
             equity, peak, drawdown = (
@@ -232,6 +228,18 @@ class EquityFold:
         if not self.checked:
             return {}
         return {"checked": self.checked, "problems": self.problems.plain()}
+
+
+def _is_crossed(inputs: Mapping[str, Any]) -> bool:
+    """Whether a touch that a decision states is crossed."""
+    market = inputs["market"]
+    touches = [
+        (market["bid"], market["ask"]),
+        *((row[4], row[5]) for row in inputs["others"].values()),
+    ]
+    with suppress(*NO_VALUE):
+        return any(amount(bid) >= amount(ask) for bid, ask in touches if bid and ask)
+    return True
 
 
 def _texts(values: Sequence[Decimal]) -> str:

@@ -19,7 +19,7 @@ from evidence.folds.kill_fold import KillsFold
 from evidence.folds.order_fold import ABSENT_OUTCOMES, OrdersFold, Trail
 from evidence.folds.session_fold import SessionsFold
 from evidence.judge.ledger_comparison import LedgerComparison, Rows, rows_of
-from evidence.judge.renamed_orders import under_own_ids
+from evidence.judge.renamed_orders import stems_of, under_own_ids
 from evidence.judge.venue_balances import match_balances
 from evidence.judge.venue_kills import match_kills
 from evidence.judge.venue_refusals import match_refusals, match_rejects
@@ -55,7 +55,8 @@ def compare_with_ledger(account: JournalFold, ledger: Mapping[str, Any]) -> Ledg
     _look_for_parts(seen, ledger)
     _look_at_source(seen, account, ledger)
     trails = orders_fold.trails()
-    ledger = under_own_ids(ledger, trails)
+    by_stem = stems_of(trails)
+    ledger = under_own_ids(ledger, trails, by_stem)
     orders, foreign = _parted(account, trails, rows_of(ledger, "orders"))
     for row in foreign:
         what = f"{row.get('client_order_id')} {row.get('symbol')} {row.get('side')}"
@@ -63,7 +64,7 @@ def compare_with_ledger(account: JournalFold, ledger: Mapping[str, Any]) -> Ledg
     at_venue = _match_orders(seen, trails, orders)
     _match_fills(seen, orders_fold, _parted(account, trails, rows_of(ledger, "fills"))[0])
     match_rejects(seen, trails, at_venue, rows_of(ledger, "rejects"))
-    match_refusals(seen, trails, sessions_of(account), ledger)
+    match_refusals(seen, trails, by_stem, sessions_of(account), ledger)
     for row in _parted(account, trails, rows_of(ledger, "open_orders"))[0]:
         seen.open_orders_at_end.add(f"{row.get('client_order_id')} {row.get('symbol')}")
     told = account.folds.get("balances")

@@ -76,6 +76,8 @@ class DecisionsFold:
         self.disagreements = Faults()
         self.checked = 0
         self.skipped = 0
+        self._covers = False
+        """Whether decisions so far state what comes before a pending order; older builds do not."""
         self.explained: list[Disagreement] = []
         """The first decisions that disagree, each with both computations."""
 
@@ -108,7 +110,9 @@ class DecisionsFold:
             px = amount_or_zero(record.price) or amount_or_zero(record.decision.get("px"))
             hold = ReplayedHold(
                 record.instrument_id, record.side == "BUY", amount(record.qty), px,
-                oco=oco_of(record.order_list), first=first_before(record.order_list),
+                oco=oco_of(record.order_list),
+                # Builds that stated no cover counted what is pending as if it could be working.
+                first=first_before(record.order_list) if "cover" in record.decision else "",
             )  # fmt: skip
         except AmountTextError as error:
             self._disagree("bad_amount", record, f"{cid}: {error}")
@@ -229,12 +233,13 @@ class DecisionsFold:
         pairs = {key: (inputs[key], value) for key, value in mine.items()}
         covered = inputs.get("covered", ("0", "0"))
         sides = [book.covered(is_buy=is_buy, without=oco) for is_buy in (True, False)]
+        self._covers = self._covers or "cover" in inputs
         ahead = book.holds.get(first)
-        if ahead is not None:  # where the list was denied, its first order has no line: bot_fold.py
-            is_against = ahead.is_buy is not (inputs["side"] == "BUY")
-            pairs["cover"] = (inputs.get("cover", "0"), ahead.leaves if is_against else ZERO)
-        elif not first:
-            pairs["cover"] = (inputs.get("cover", "0"), ZERO)
+        if self._covers and (ahead is not None or not first):
+            # Where a list was denied, its first order has no line: that is bot_fold's to say.
+            is_against = ahead is not None and ahead.is_buy is not (inputs["side"] == "BUY")
+            brings = ahead.leaves if ahead is not None and is_against else ZERO
+            pairs["cover"] = (inputs.get("cover", "0"), brings)
         return pairs | {
             "covered buys": (covered[0], sides[0]),
             "covered sells": (covered[1], sides[1]),

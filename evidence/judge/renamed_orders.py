@@ -16,9 +16,18 @@ from evidence.read.order_ids import ORDER, read_id
 LISTS = ("orders", "fills", "open_orders")
 
 
-def under_own_ids(ledger: Mapping[str, Any], trails: Mapping[str, Trail]) -> Mapping[str, Any]:
+Stem = tuple[str, int, str, int]
+
+
+def stems_of(trails: Mapping[str, Trail]) -> dict[Stem, str]:
+    """The orders that the journal knows, by what their ids share with those of requests."""
+    return {found.stem: cid for cid in trails if (found := read_id(cid)) is not None}
+
+
+def under_own_ids(
+    ledger: Mapping[str, Any], trails: Mapping[str, Trail], by_stem: Mapping[Stem, str]
+) -> Mapping[str, Any]:
     """The venue's books with renamed orders under their own ids; other parts as they are."""
-    by_stem = {found.stem: cid for cid in trails if (found := read_id(cid)) is not None}
     by_number = {(one.symbol, one.order_id): cid for cid, one in trails.items() if one.order_id}
 
     def own(row: Any) -> Any:

@@ -15,6 +15,7 @@ from typing import Any
 from evidence.folds.order_fold import ABSENT_OUTCOMES, REFUSED, Trail
 from evidence.folds.session_fold import SessionsFold
 from evidence.judge.ledger_comparison import LedgerComparison, Rows, rows_of
+from evidence.judge.renamed_orders import Stem
 from evidence.read.order_ids import STOP, read_id
 
 
@@ -51,13 +52,13 @@ def _is_placement(row: Mapping[str, Any]) -> bool:
 def match_refusals(
     seen: LedgerComparison,
     trails: Mapping[str, Trail],
+    by_stem: Mapping[Stem, str],
     sessions: SessionsFold | None,
     ledger: Mapping[str, Any],
 ) -> None:
     """Refused cancels and amends, order by order, counted on both sides."""
     if not isinstance(ledger.get("rejects"), list) or sessions is None:
         return
-    by_stem = {found.stem: cid for cid in trails if (found := read_id(cid)) is not None}
     there: Counter[str] = Counter()
     due: dict[str, list[str]] = {}
     for row in rows_of(ledger, "rejects"):

@@ -40,7 +40,7 @@ from evidence.read.journal_sources import (
 )
 from evidence.read.json_inputs import once_each
 from evidence.read.order_ids import KEY_DIGITS, read_id
-from evidence.read.told_inputs import INPUT_LINES, whole_of
+from evidence.read.told_inputs import INPUT_LINES, UNREAD, whole_of
 
 DECODE = msgspec.json.Decoder(Union[RECORD_CLASSES]).decode  # noqa: UP007 - a tuple made at run time
 PEEK_LINES = 5
@@ -145,8 +145,9 @@ class JournalReader:
             try:
                 record = decode(raw)
                 is_fact = type(record) is not InputLine
-                if not is_fact and (whole := whole_of(record.input.type, raw)) is not None:
-                    record, is_fact = whole, True
+                if not is_fact and record.input.type not in UNREAD:
+                    whole = whole_of(record.input.type, raw)
+                    record, is_fact = whole or record, whole is not None
             except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
                 chain.stand_at(count, last_seq, last_ns, last_hash)
                 self._undecodable(name, number, raw, error)

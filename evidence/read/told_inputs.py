@@ -105,6 +105,10 @@ TOLD = frozenset({
     "LinkUp", "LinkDown", "VenueCancelReject", "VenueAmendReject", "OutcomeUnknown", "ClockSampled",
     "RateLimited", "JournalFault", "SnapshotTaken", "KillLatched", "Command", "VenueReport",
 })  # fmt: skip
+UNREAD = frozenset({
+    "MarketData", "PublicTrade", "TimerFired", "BalancesChanged", "BudgetSampled",
+})  # fmt: skip
+"""Nearly all inputs are of these types, and of them nothing more is read."""
 INPUT_LINES = (InputLine, BotInputLine, ToldInputLine)
 """Every class of an input's line: a turn begins with one."""
 _DECODE_BOT = msgspec.json.Decoder(BotInputLine).decode

@@ -34,7 +34,8 @@ nanoseconds, and `null` says "not known". Everything is as it stood BEFORE the o
     covered        [buys, sells]: of these, what adds nothing to its side, because it is pending
                    behind an order of the other side (OTO); not there where it is nothing
     cover          of an order that is pending itself: the quantity of the first order of its list,
-                   which is of the other side; not there for any other order
+                   where that is of the other side, else 0; not there for any other order. A build
+                   that wrote none counted what is pending as if it could be working
     own_px         [highest open buy, lowest open sell, highest open price of either]; null if none
     orders_open    [symbol, stop orders of symbol, total]
     rate           [low, high, oldest_ns] of the quote asset in the numeraire (oldest_ns 0: itself)
@@ -181,7 +182,7 @@ class DecisionInputs:
         out["sells_open"] = str(self.sells_open)
         if self.buys_covered or self.sells_covered:
             out["covered"] = [str(self.buys_covered), str(self.sells_covered)]
-        if self.cover:
+        if intent.order_list is not None and intent.order_list.is_pending:
             out["cover"] = str(self.cover)
         out["own_px"] = [
             None if buy_px is None else str(buy_px),

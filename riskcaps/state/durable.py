@@ -205,7 +205,8 @@ def restore_approved(risk: RiskState, fields: Mapping[str, Any], ts_ns: int) -> 
     leg = None if listed is None else from_plain(ListLeg, listed)
     risk.books.take_hold(
         client_order_id, book, is_buy=is_buy, is_stop=is_stop, qty=qty, px=px, phase=IN_FLIGHT,
-        group=group_of(leg), first=first_before(leg),
+        group=group_of(leg),
+        first=first_before(leg) if "cover" in fields["decision"] else None,  # as it was decided
     )  # fmt: skip
     if not is_buy:
         book.fees_since_sell = ZERO

@@ -106,11 +106,6 @@ class Hold(msgspec.Struct, eq=False):
     """How much of it is known to have traded before its fills are told."""
 
     @property
-    def counted(self) -> Decimal:
-        """The quantity that the sums hold for it."""
-        return self.leaves if self.weighs else ZERO
-
-    @property
     def spends(self) -> Decimal:
         """How much it takes of its account; base that a pending sell waits for is not there yet."""
         counted = self.leaves if self.weighs else ZERO
