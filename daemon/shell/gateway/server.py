@@ -29,6 +29,7 @@ from daemon.venues.binance_spot.serving.rest_requests import JSON_TYPE, RestRequ
 from daemon.venues.binance_spot.serving.stream_control import StreamSession
 from daemon.venues.binance_spot.serving.ws_frames import ApiSession
 
+HANDSHAKE_S = 10.0
 _S_NS = 1_000_000_000
 _FRAME_MAX = 64 * 1024
 _PING_EVERY_S, _PONG_WITHIN_S = 20.0, 60.0
@@ -58,6 +59,7 @@ class GatewayServer:
             self._hosts |= {split_listen(settings.listen)[0].lower()}
         self._server: BoundedServer | None = None
         self._runner: web.ServerRunner | None = None
+        self._listening: asyncio.Server | None = None
         self.requests = 0
         self.turned_away = 0
         """Requests of a browser, of a stranger, or beyond the bound on connections."""
@@ -79,13 +81,18 @@ class GatewayServer:
             await asyncio.to_thread(path.chmod, 0o600)
             return listen
         host, port = split_listen(listen)
-        await web.TCPSite(self._runner, host, port, ssl_context=tls).start()
-        return f"{host}:{self._runner.addresses[0][1]}"
+        # Not a site of aiohttp's: who does not shake hands is not among the connections yet.
+        self._listening = await asyncio.get_running_loop().create_server(
+            self._server, host, port, ssl=tls, ssl_handshake_timeout=HANDSHAKE_S if tls else None
+        )
+        return f"{host}:{self._listening.sockets[0].getsockname()[1]}"
 
     async def stop(self) -> None:
         """Close every connection."""
         for connection in self._connections():
             connection.abort()
+        if self._listening is not None:
+            self._listening.close()
         if self._runner is not None:
             await self._runner.cleanup()
 

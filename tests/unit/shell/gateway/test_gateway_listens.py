@@ -1,6 +1,7 @@
 """Where the gateway listens, and who may come in: loopback, a Unix socket, TLS with a list."""
 
 import asyncio
+import contextlib
 import http.client
 import socket
 import ssl
@@ -136,6 +137,25 @@ def test_beyond_loopback_only_listed_clients_come_in_over_tls(
         plain = http.client.HTTPConnection("localhost", port, timeout=5)
         with pytest.raises((http.client.HTTPException, OSError)):
             status_of(plain)
+    finally:
+        assert made.stop()
+
+
+def test_who_begins_no_tls_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("daemon.shell.gateway.server.HANDSHAKE_S", 0.2)
+    _, trusted = server_context(tmp_path, "localhost", SystemClock())
+    settings = GatewaySettings.model_validate(
+        {"listen": "127.0.0.1:0", "tls_certificate": str(trusted),
+         "tls_key": str(tmp_path / "key.pem")},
+        context={"base": tmp_path},
+    )  # fmt: skip
+    made = gateway(tmp_path, settings)
+    made.start()
+    try:
+        port = int(made.address.rpartition(":")[2])
+        silent = socket.create_connection(("127.0.0.1", port), timeout=50)
+        with silent, contextlib.suppress(ConnectionResetError):
+            assert silent.recv(1) == b""
     finally:
         assert made.stop()
 
