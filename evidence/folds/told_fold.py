@@ -44,6 +44,8 @@ NONE = ("0", "0")
 """What we have of an asset that neither a snapshot nor a comparison names."""
 FROM_COMMANDS = frozenset(BRINGS_ABOUT) | {"stop", "shutdown"}
 """Commands that the engine is told of when they were accepted."""
+BY_SIGNAL = "signal-"
+"""A shutdown of this id came by SIGTERM or its like; nobody asked for it over the socket."""
 
 
 class ToldFold:
@@ -293,6 +295,9 @@ class ToldFold:
 
     def _commanded(self, record: ToldInputLine) -> None:
         told = record.input
+        if told.method == "shutdown" and told.command_id.startswith(BY_SIGNAL):
+            self._commands.pop(told.command_id, None)
+            return
         self._named(record, told.actor.uid, told.actor.name)
         if told.method not in FROM_COMMANDS:
             return

@@ -26,6 +26,7 @@ SYMBOLS = "BTCUSDT,ETHUSDT"
 PUBLIC = {
     "REST GET /api/v3/exchangeInfo",
     "REST GET /api/v3/depth",
+    "REST GET /api/v3/ticker/24hr",
     "STREAM open",
     "STREAM close",
 }
