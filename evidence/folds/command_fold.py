@@ -67,6 +67,8 @@ class DeedsFold:
         self._checkpoint: int | None = None
         """The last one's line; None: not known, the journal's beginning is not at hand."""
         self._has_recovered = self._has_compared = self._is_active = self._has_fault = False
+        self._is_told = False
+        """Whether the run's first line says which inputs are lines: older daemons' does not."""
 
     def handlers(self) -> Mapping[type[JournalLine], Handler]:
         """Commands, and what they bring about."""
@@ -98,14 +100,14 @@ class DeedsFold:
             self._checkpoint = 0
         self._has_recovered = self._has_compared = self._is_active = False
         self._drill_asked = self._kills_asked = self._kill_lines = 0
-        self._has_fault = False
+        self._has_fault, self._is_told = False, bool(record.ticks)
 
     def _run_stop(self, record: RunStopLine) -> None:
         """At an orderly end, report an accepted kill that has no line."""
         if self._is_due and self._kills_asked and not self._kill_lines:
             what = f"the kill asked for at seq {self._kills_asked} has no line"
             self._note("kill_absent", record, what)
-        if self._is_due and self._checkpoint:
+        if self._is_told and self._checkpoint:
             self._end(record, is_orderly=record.seq - self._checkpoint <= ITS_LAST_LINES)
 
     def _end(self, record: RunStopLine, *, is_orderly: bool) -> None:

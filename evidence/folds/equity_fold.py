@@ -48,7 +48,7 @@ class Traded:
 
 
 @dataclass(frozen=True, slots=True)
-class Doubt:
+class LossesStated:
     """Losses that do not follow from the equity line before them."""
 
     seq: int
@@ -74,7 +74,7 @@ class EquityFold:
         self._numeraire = ""
         self._baselines: tuple[Decimal, ...] | None = None
         """Session's and day's beginning, and the peak, as the last equity line states them."""
-        self._doubts: list[Doubt] = []
+        self._doubts: list[LossesStated] = []
 
     def handlers(self) -> Mapping[type[JournalLine], Handler]:
         """Trades, and what states a value."""
@@ -156,7 +156,7 @@ class EquityFold:
         except NO_VALUE:
             return
         if self._losses_of(stated) != losses:
-            self._doubts.append(Doubt(record.seq, record.ts_ns, stated, losses))
+            self._doubts.append(LossesStated(record.seq, record.ts_ns, stated, losses))
 
     def _value(self, inputs: Mapping[str, Any]) -> Decimal | None:
         """The equity at the prices that a decision states; None: they do not value all of it."""

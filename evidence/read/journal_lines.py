@@ -67,8 +67,6 @@ class RunStartLine(JournalLine, tag=EventType.RUN_START.value):
     caps_hash: str = ""
     account: str = ""
     environment: str = ""
-    packages: dict[str, str] = {}
-    python: str = ""
     ticks: str = ""
     heartbeat_period_ms: int = 0
     bot_version: str = ""
@@ -114,7 +112,6 @@ class SessionStartLine(JournalLine, tag=EventType.SESSION_START.value):
     account: str = ""
     environment: str = ""
     host: str = ""
-    packages: dict[str, str] = {}
     strategies: Any = None
     bots: Any = None
     caps: Any = None
@@ -140,7 +137,6 @@ class HeartbeatLine(JournalLine, tag=EventType.HEARTBEAT.value, gc=False):
     gate_state: str = ""
     open_orders: int = 0
     unknown_orders: int = 0
-    queue_age_ms: int | str = 0
     period_ms: int | str = 0
     counts: list[int] | None = None
 
@@ -271,12 +267,8 @@ class FillLine(OrderWords, tag=EventType.FILL.value, kw_only=True, gc=False):
     price: str
     fee: str | None = None
     fee_asset: str | None = None
-    liquidity: str = ""
-    partial: bool = False
     recovered: bool = False
     late: bool = False
-    ts_venue_ns: int = 0
-    ts_recv_ns: int = 0
     position_qty: str | None = None
 
 
@@ -346,7 +338,6 @@ class RateLimitLine(JournalLine, tag=EventType.RATE_LIMIT.value):
     status: int | str | None = None
     code: int | str | None = None
     scope: str | None = None
-    until_ns: int | None = None
     msg: str = ""
 
 
@@ -358,8 +349,6 @@ class ReconciledLine(JournalLine, tag=EventType.RECONCILED.value):
     failed: str = ""
     differences: list[dict[str, Any]] = []
     recovered_fills: Any = 0
-    adopted: Any = 0
-    canceled: Any = 0
     balances: dict[str, Any] = {}
     basis_set: bool = False
     accepted: dict[str, Any] = {}
@@ -428,7 +417,6 @@ class IncidentResolvedLine(JournalLine, tag=EventType.INCIDENT_RESOLVED.value):
     by: str = ""
     root_cause: str = ""
     remediation: str = ""
-    follow_up: str = ""
 
 
 class ExplanationLine(JournalLine, tag=EventType.EXPLANATION.value, gc=False):

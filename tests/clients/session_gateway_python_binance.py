@@ -66,6 +66,17 @@ async def over_rest(client: Any, box: BotBox) -> dict[str, Any]:
     facts["oco_canceled"] = await client.cancel_order(
         symbol=SYMBOL, orderId=facts["oco"]["orders"][0]["orderId"]
     )
+    facts["otoco"] = await client.v3_post_order_list_otoco(
+        symbol=SYMBOL, listClientOrderId="pb-otoco", workingType="LIMIT", workingSide="BUY",
+        workingPrice=f"{bid * 0.95:.2f}", workingQuantity="0.005", workingTimeInForce="GTC",
+        pendingSide="SELL", pendingQuantity="0.005", pendingAboveType="LIMIT_MAKER",
+        pendingAbovePrice=f"{ask * 1.02:.2f}", pendingBelowType="STOP_LOSS_LIMIT",
+        pendingBelowStopPrice=f"{bid * 0.93:.2f}", pendingBelowPrice=f"{bid * 0.92:.2f}",
+        pendingBelowTimeInForce="GTC",
+    )  # fmt: skip
+    facts["otoco_canceled"] = await client.cancel_order(
+        symbol=SYMBOL, orderId=facts["otoco"]["orders"][0]["orderId"]
+    )
     facts["my_trades"] = await client.get_my_trades(symbol=SYMBOL)
     facts["all_orders"] = len(await client.get_all_orders(symbol=SYMBOL))
     facts["counts"] = await client.get_current_order_count()

@@ -35,8 +35,8 @@ def test_exchange_info_is_cut_and_carries_the_bots_own_limits(rest: Facts) -> No
         "RAW_REQUESTS MINUTE": 6_000,
     }
     in_ten_seconds, in_a_day = (row["count"] for row in rest["counts"])
-    assert in_a_day == 5, "a list counts two"
-    assert in_ten_seconds <= 5, "on a slow machine some are older"
+    assert in_a_day == 8, "an OCO counts two, an OTOCO three"
+    assert in_ten_seconds <= 8, "on a slow machine some are older"
 
 
 def test_start_up_and_market_data(rest: Facts, facts: Facts) -> None:
@@ -77,6 +77,12 @@ def test_an_oco_and_its_end_by_one_leg(rest: Facts) -> None:
         rest["oco"]["orderListId"], "ALL_DONE",
     )  # fmt: skip
     assert {one["status"] for one in ended["orderReports"]} == {"CANCELED"}
+
+
+def test_a_bracket_of_more_than_is_held_waits_for_its_entry(rest: Facts) -> None:
+    told = [one["status"] for one in rest["otoco"]["orderReports"]]
+    assert told == ["NEW", "PENDING_NEW", "PENDING_NEW"]
+    assert {one["status"] for one in rest["otoco_canceled"]["orderReports"]} == {"CANCELED"}
 
 
 def test_an_ioc_that_finds_nobody_expires(rest: Facts) -> None:

@@ -32,6 +32,8 @@ log = logging.getLogger("seatriald.notify")
 QUEUE_MAX = 64
 RETRY_S = (2.0, 10.0, 30.0)
 SEND_S = 15.0
+READ_S = 60.0
+"""No service is asked: only a busy machine makes it long."""
 QUIET_LOOK_S = 30.0
 CAPS_LOOK_S = 1.0
 START_LOOKS, START_LOOK_S = 50, 0.2
@@ -70,17 +72,18 @@ class AppriseService:
 
     def send(self, notice: Notice, title: str) -> None:
         """Start the process, wait for it until the deadline, and kill it then."""
-        self._run({"title": title, "body": notice.body or "-", "level": notice.level})
+        told = {"title": title, "body": notice.body or "-", "level": notice.level}
+        self._run(told, within_s=SEND_S)
 
     def problem(self) -> str:
         """Have Apprise read the url."""
         try:
-            self._run({})
+            self._run({}, within_s=READ_S)
         except NotSentError as error:
             return str(error)
         return ""
 
-    def _run(self, told: Mapping[str, Any]) -> None:
+    def _run(self, told: Mapping[str, Any], *, within_s: float) -> None:
         try:
             child = self._child = subprocess.Popen(  # noqa: S603 - our own interpreter and module
                 [sys.executable, "-m", notify_child.__name__],
@@ -91,11 +94,11 @@ class AppriseService:
         except OSError as error:
             raise NotSentError(f"no process for it: {error.strerror}") from None
         try:
-            child.communicate(json.dumps({"url": self._url, **told}).encode(), timeout=SEND_S)
+            child.communicate(json.dumps({"url": self._url, **told}).encode(), timeout=within_s)
         except subprocess.TimeoutExpired:
             child.kill()
             child.wait()
-            raise NotSentError(f"no answer in {SEND_S:.0f} s") from None
+            raise NotSentError(f"no answer in {within_s:.0f} s") from None
         if child.returncode == notify_child.NO_SERVICE:
             raise NotSentError("Apprise knows no such url: see its kind and form at appriseit.com")
         if child.returncode != notify_child.SENT:
