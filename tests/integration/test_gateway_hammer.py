@@ -54,7 +54,7 @@ async def hammer(box: BotBox, statuses: Counter[int]) -> None:
                 await answer.read()
 
         async with asyncio.TaskGroup() as group:
-            while loop.time() < end:
+            while loop.time() < end or sum(statuses.values()) < ENOUGH:
                 group.create_task(one())
                 due += 1 / PER_SECOND
                 if due > loop.time():
