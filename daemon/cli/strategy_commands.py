@@ -63,7 +63,8 @@ def new_command(name: str, directory: Path) -> None:
     click.echo("next:")
     if importlib.util.find_spec("pytest") is None:
         click.echo(f"  {program('python')} -m pip install pytest")
-    click.echo(f"  {program('python')} -m pytest {test}")
+    own = f"-c /dev/null --rootdir {test.parent}"  # whatever pyproject.toml lies around them
+    click.echo(f"  {program('python')} -m pytest {own} {test}")
     click.echo(f"  {tool} strategy check {target}")
     click.echo(f"  {tool} strategy run {target} --minutes 2")
 

@@ -22,14 +22,17 @@ def tool(*words: str, place: Path) -> subprocess.CompletedProcess[str]:
 def test_a_new_strategy_passes_its_tests_and_its_check_and_runs(tmp_path: Path) -> None:
     made = tool("strategy", "new", "first-one", "--dir", "mine", place=tmp_path)
     assert made.returncode == 0, made.stderr
-    for words in ("-m pytest mine/test_first_one.py", "strategy check mine/first_one.py:FirstOne",
+    clone = '[tool.pytest.ini_options]\naddopts = "--strict-config --import-mode=importlib"\nx = 1\n'
+    (tmp_path / "pyproject.toml").write_text(clone)
+    (own,) = (line.split()[1:] for line in made.stdout.splitlines() if "-m pytest" in line)
+    for words in ("mine/test_first_one.py", "strategy check mine/first_one.py:FirstOne",
                   "strategy run mine/first_one.py:FirstOne --minutes 2"):  # fmt: skip
         assert words in made.stdout
     again = tool("strategy", "new", "first-one", "--dir", "mine", place=tmp_path)
     assert again.returncode == 1
     assert "is there already" in again.stderr
     tests = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "mine/test_first_one.py"],
+        [sys.executable, *own, "-p", "no:cacheprovider"],
         cwd=tmp_path, capture_output=True, text=True, timeout=DEADLINE_S, check=False,
     )  # fmt: skip
     assert tests.returncode == 0, tests.stdout
