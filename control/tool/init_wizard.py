@@ -129,7 +129,9 @@ def check(choices: Choices) -> None:
             "of your own and give it with --caps"
         )
     if (choices.environment == "sim") != (choices.sim is not None):
-        raise WizardError("venue sim, and only sim, needs the line that `seatrial sim` prints")
+        raise WizardError(
+            "venue sim, and only sim, needs --sim FILE with the line that `seatrial sim` prints"
+        )
 
 
 def config_text(choices: Choices) -> str:

@@ -14,6 +14,9 @@ from control.tool import caps_fit, init_wizard
 from control.tool.command_frame import Failure, is_interactive, wiring
 from control.tool.failures import EXIT_REFUSED, EXIT_USAGE
 from control.tool.output import print_json
+from daemon.model.user_text import text_of
+
+_SIM_FILE = "venue/sim.json"
 
 
 def _choose(given: str | None, question: str, options: Sequence[str], default: str) -> str:
@@ -87,6 +90,23 @@ def _sim_line(source: Any) -> dict[str, Any] | None:
     return None if source is None else init_wizard.read_sim(source.read())
 
 
+def _asked_sim(environment: str) -> dict[str, Any] | None:
+    """The sim's line, from the file that a person names; it is asked again until it is one."""
+    while environment == "sim" and is_interactive():
+        named = click.prompt("File with the line of `seatrial sim` (--sim)", _SIM_FILE)
+        try:
+            return init_wizard.read_sim(text_of(Path(named).read_bytes()))
+        except UnicodeDecodeError:
+            click.echo(f"{named}: is no text")
+        except OSError as error:
+            click.echo(
+                f"{named}: {error.strerror}; `seatrial sim --state venue` writes {_SIM_FILE}"
+            )
+        except ControlError as error:
+            click.echo(f"{named}: {error}")
+    return None
+
+
 def _tell(written: Sequence[Path], choices: init_wizard.Choices, fitted: Sequence[str]) -> None:
     """What was written, for a person, and what to do next."""
     for path in written:
@@ -101,8 +121,9 @@ def _tell(written: Sequence[Path], choices: init_wizard.Choices, fitted: Sequenc
         click.echo(f"{symbol} is in venue.symbols for its price; no strategy trades it")
     if len(written) > 1 and choices.sim is None:
         click.echo(
-            f"next: put your testnet keys into {written[1]} (mode 0600); "
-            f"`seatrial keys new` makes an Ed25519 key"
+            f"next: put your testnet keys into {written[1]} (mode 0600); or `seatrial keys new` "
+            f"makes an Ed25519 key, and `seatrial keys file --key key.pem --out {written[1]}` "
+            "puts it there"
         )
     elif choices.key_source == "keyring":
         service = init_wizard.keyring_service(choices)
@@ -155,6 +176,7 @@ def init(
         environment = _choose(
             venue, "Venue", init_wizard.ENVIRONMENTS, "sim" if told else "binance-spot-testnet"
         )
+        told = told or _asked_sim(environment)
         preset = _choose(caps, "Caps preset", list(init_wizard.presets()), "testnet-strict")
         preset_text = init_wizard.read_preset(preset)
         chosen = _symbols(symbols, _offered(preset_text, told))

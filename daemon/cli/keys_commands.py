@@ -2,7 +2,8 @@
 
 Rules of this file:
 1. A private key or an API key is never printed and never an argument.
-2. Files are made with mode 0600 from their first byte, and never over one that is there.
+2. Files are made with mode 0600 from their first byte, and never over one that is there, but for a
+   credentials file whose keys are still empty, as `init` writes it.
 
 Exit codes: 0 done; 1 refused or failed: the message says why and what to do.
 """
@@ -10,6 +11,7 @@ Exit codes: 0 done; 1 refused or failed: the message says why and what to do.
 import contextlib
 import os
 import sys
+import tomllib
 from pathlib import Path
 
 import click
@@ -25,6 +27,7 @@ from control.tool.command_frame import Failure
 from control.tool.failures import EXIT_REFUSED
 from daemon.assembly import account_fingerprint, own_credentials
 from daemon.errors import SeatrialError
+from daemon.model.user_text import text_of
 from daemon.settings import SettingsError, load_config
 from daemon.shell.keys.credentials import load_credentials
 from daemon.shell.process.secrecy import forbid_core_dumps
@@ -55,7 +58,8 @@ def keys_new(out: Path) -> None:
     click.echo(public.decode(), nl=False)
     click.echo(
         f"seatrial: the private key is in {out} (mode 0600) and nowhere else. Paste the public key "
-        f"above at the testnet's own page, then: seatrial keys file --key {out}",
+        f"above at the testnet's own page, then: seatrial keys file --key {out} "
+        "--out FILE (what `[credentials] file` names)",
         err=True,
     )
 
@@ -67,7 +71,7 @@ def keys_new(out: Path) -> None:
     type=FILE,
     default=Path("credentials.toml"),
     show_default=True,
-    help="The file for `[credentials] file`.",
+    help="The file for `[credentials] file`; one of `init` without keys is filled.",
 )
 def keys_file(key: Path, out: Path) -> None:
     """Put the private key and the API key into one credentials file (0600).
@@ -90,12 +94,14 @@ def keys_file(key: Path, out: Path) -> None:
     text = f'api_key = "{api_key}"\ned25519_private_key = """\n{pem.strip()}\n"""\n'
     if '"""' in pem or "\\" in pem:
         raise _refused(f"{key}: is no PEM key; make one with `seatrial keys new`")
-    _write_new(out, text.encode())
+    made = out.with_name(f"{out.name}.new") if _is_empty(out) else out
+    _write_new(made, text.encode())
     try:
-        found = load_credentials(out, {})
+        found = load_credentials(made, {})
     except SeatrialError as error:
-        out.unlink()
+        made.unlink()
         raise _refused(f"{error}; nothing was written") from error
+    made.replace(out)
     account = account_fingerprint(found.api_key)
     click.echo(f"{out}: {found.kind} key of account {account}, mode 0600")
     click.echo(f"seatrial: now shred --remove {key}, or keep it somewhere safer", err=True)
@@ -119,6 +125,15 @@ def keys_check(config_path: Path) -> None:
     )
     for warning in found.warnings:
         click.echo(f"seatrial: warning: {warning}", err=True)
+
+
+def _is_empty(out: Path) -> bool:
+    """Whether it is a credentials file that has no key yet."""
+    try:
+        told = tomllib.loads(text_of(out.read_bytes()))
+        return "api_key" in told and not any(told.values())
+    except (OSError, ValueError):
+        return False
 
 
 def _write_new(path: Path, content: bytes) -> None:

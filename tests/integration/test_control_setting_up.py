@@ -107,7 +107,7 @@ def test_nothing_that_exists_is_overwritten(tmp_path: Path) -> None:
     [
         (["--caps", "none-such"], "take one of bots, live-pilot, testnet-strict, tiny"),
         (["--symbol", "DOGEUSDT"], "every order on DOGEUSDT would be denied"),
-        (["--venue", "sim"], "needs the line that `seatrial sim` prints"),
+        (["--venue", "sim"], "needs --sim FILE with the line that `seatrial sim` prints"),
         (["--sim", "-"], "copy the one line"),
     ],
 )
@@ -216,6 +216,26 @@ def test_without_a_terminal_the_venue_has_to_be_said(tmp_path: Path) -> None:
     assert result.exit_code == 2
     assert "--venue binance-spot-testnet" in result.stderr
     assert not (tmp_path / "box").exists()
+
+
+def test_a_person_who_takes_the_sim_is_asked_for_its_file_before_all_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("control.tool.setup_commands.is_interactive", lambda: True)
+    (tmp_path / "sim.json").write_text(SIM_LINE)
+    (tmp_path / "other").write_text("{}")
+    given = ["sim", str(tmp_path / "absent"), str(tmp_path / "other"), str(tmp_path / "sim.json")]
+    done = CliRunner().invoke(
+        control_group,
+        ["init", "--dir", str(tmp_path / "box")],
+        obj=Wiring(),
+        input="\n".join([*given, "", "", "", ""]) + "\n",
+    )
+    assert done.exit_code == 0, done.output
+    assert "absent: No such file or directory" in done.output
+    assert "other: the sim's line has rest" in done.output
+    assert done.output.index("(--sim)") < done.output.index("Caps preset")
+    assert load_config(tmp_path / "box" / "seatrial.toml").settings.venue.environment == "sim"
 
 
 def test_a_taken_metrics_port_is_not_written(

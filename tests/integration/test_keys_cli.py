@@ -1,5 +1,6 @@
 """`seatrial keys`: a key made, stored and found on the box; OpenSSL and the simulator judge it."""
 
+import os
 import stat
 import subprocess
 import sys
@@ -10,11 +11,14 @@ import pytest
 from daemon.demo.plan import toml_text
 from tests.support.stop_stage import ROOT, StopStage
 
+KEYS_FILE = ["keys", "file"]
 
-def tool(*args: object, given: str = "") -> subprocess.CompletedProcess[str]:
+
+def tool(*args: object, given: str = "", place: Path = ROOT) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "control.main", *map(str, args)],
-        cwd=ROOT,
+        cwd=place,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
         input=given,
         capture_output=True,
         text=True,
@@ -59,6 +63,22 @@ def test_the_credentials_file_is_one_that_the_daemon_takes(tmp_path: Path) -> No
     assert stat.S_IMODE(out.stat().st_mode) == 0o600
     again = tool("keys", "file", "--key", key, "--out", out, given="Another\n")
     assert (again.returncode, "never overwritten" in again.stderr) == (1, True)
+
+
+def test_the_commands_of_the_page_fill_the_file_that_init_wrote(tmp_path: Path) -> None:
+    page = (ROOT / "docs/tutorial/first-testnet-session.md").read_text()
+    lines = [one.partition("#")[0].split()[1:] for one in page.splitlines()]
+    words = [one for one in lines if one[:1] == ["init"] or one[:2] in (["keys", "new"], KEYS_FILE)]
+    assert len(words) == 3
+    for one in words:
+        done = tool(*one, given="TheApiKey123\n", place=tmp_path)
+        assert done.returncode == 0, done.stderr
+    box = tmp_path / "seatrial-box"
+    checked = tool("keys", "check", "--config", box / "seatrial.toml")
+    assert "ed25519 key of account " in checked.stdout, checked.stderr
+    assert stat.S_IMODE((box / "credentials.toml").stat().st_mode) == 0o600
+    assert {one.name for one in box.iterdir()} == {"seatrial.toml", "credentials.toml"}
+    assert tool(*words[-1], given="Other\n", place=tmp_path).returncode == 1
 
 
 @pytest.mark.parametrize("given", ["", "two words\n", 'quo"te\n', "x" * 600 + "\n"])

@@ -22,7 +22,9 @@ def tool(*words: str, place: Path) -> subprocess.CompletedProcess[str]:
 def test_a_new_strategy_passes_its_tests_and_its_check_and_runs(tmp_path: Path) -> None:
     made = tool("strategy", "new", "first-one", "--dir", "mine", place=tmp_path)
     assert made.returncode == 0, made.stderr
-    clone = '[tool.pytest.ini_options]\naddopts = "--strict-config --import-mode=importlib"\nx = 1\n'
+    clone = (
+        '[tool.pytest.ini_options]\naddopts = "--strict-config --import-mode=importlib"\nx = 1\n'
+    )
     (tmp_path / "pyproject.toml").write_text(clone)
     (own,) = (line.split()[1:] for line in made.stdout.splitlines() if "-m pytest" in line)
     for words in ("mine/test_first_one.py", "strategy check mine/first_one.py:FirstOne",
