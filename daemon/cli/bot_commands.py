@@ -17,6 +17,7 @@ from control.tool.command_frame import Failure, ask, confirm, said, wiring
 from control.tool.commands_write import json_option, reason_option, unasked_option, yes_option
 from control.tool.failures import EXIT_REFUSED
 from control.tool.output import print_json
+from daemon.cli.config_option import CONFIG
 from daemon.errors import SeatrialError
 from daemon.model.copies import replace
 from daemon.settings import Config, SettingsError, load_config
@@ -26,9 +27,6 @@ from daemon.shell.process.clock import SystemClock, utc_text
 from daemon.shell.process.secrecy import forbid_core_dumps
 
 FILE = click.Path(dir_okay=False, path_type=Path)
-CONFIG = click.option(
-    "--config", "config_path", type=FILE, required=True, help="The daemon's configuration."
-)
 NAME = click.argument("name")
 
 
@@ -74,9 +72,8 @@ def bot_new(
     if key.secret:
         click.echo(f"secret:  {key.secret}")
         click.echo("seatrial: the secret is not shown again", err=True)
-    click.echo(
-        f"seatrial: {path} (mode 0600); next: seatrial bot snippet {name} --client ccxt", err=True
-    )
+    following = f"seatrial bot snippet {name} --config {config_path} --client ccxt"
+    click.echo(f"seatrial: {path} (mode 0600); next: {following}", err=True)
 
 
 @bot_group.command("list")

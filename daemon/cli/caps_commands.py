@@ -16,6 +16,7 @@ from rich.table import Table
 
 from control.control_errors import ControlError
 from control.tool.client import call
+from daemon.cli.config_option import CONFIG
 from daemon.settings import SettingsError, load_config
 from riskcaps.words.explain import CapUsage, ExplainRow, explain_rows
 
@@ -25,9 +26,7 @@ WIDE = 160
 
 
 @click.command("explain")
-@click.option(
-    "--config", "config_path", required=True, type=click.Path(path_type=Path), help="Configuration."
-)
+@CONFIG
 @click.option("--json", "as_json", is_flag=True, help="Answer with one JSON object.")
 def explain_command(config_path: Path, *, as_json: bool) -> None:
     """Explain each cap: value, current use (of a running daemon), clause of docs/CONTROLS.md."""

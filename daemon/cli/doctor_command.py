@@ -14,6 +14,7 @@ import click
 
 from daemon.assembly import account_fingerprint, own_credentials
 from daemon.assembly_notify import services_of
+from daemon.cli.config_option import CONFIG
 from daemon.errors import AnchorUnusable, SeatrialError
 from daemon.model.launch_checks import Check
 from daemon.settings import Settings, SettingsError, load_config
@@ -35,9 +36,7 @@ EXIT_UNUSABLE = 2
 
 
 @click.command("doctor")
-@click.option(
-    "--config", "config_path", required=True, type=click.Path(path_type=Path), help="Configuration."
-)
+@CONFIG
 @click.option("--send", is_flag=True, help="Also send a message to each service of [notify].")
 @click.option("--json", "as_json", is_flag=True, help="Answer with one JSON object.")
 def doctor_command(config_path: Path, *, send: bool, as_json: bool) -> None:

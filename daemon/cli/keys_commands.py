@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives.serialization import (
 from control.tool.command_frame import Failure
 from control.tool.failures import EXIT_REFUSED
 from daemon.assembly import account_fingerprint, own_credentials
+from daemon.cli.config_option import CONFIG
 from daemon.errors import SeatrialError
 from daemon.model.user_text import text_of
 from daemon.settings import SettingsError, load_config
@@ -108,7 +109,7 @@ def keys_file(key: Path, out: Path) -> None:
 
 
 @keys_group.command("check")
-@click.option("--config", "config_path", type=FILE, required=True, help="Configuration.")
+@CONFIG
 def keys_check(config_path: Path) -> None:
     """Say where the daemon's key comes from, and that it belongs to its environment alone."""
     try:

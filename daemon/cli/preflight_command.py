@@ -16,6 +16,7 @@ import click
 from control.control_errors import ControlError
 from control.tool.client import call
 from control.tool.gating_drills import run_gating_drills
+from daemon.cli.config_option import CONFIG
 from daemon.errors import SeatrialError
 from daemon.live_gate import mode_of
 from daemon.model.enums import Mode
@@ -64,7 +65,7 @@ _BETWEEN_TOKENS = re.compile(rb"[\s\"'=,;:{}\[\]]+")
 
 
 @click.command("preflight")
-@click.option("--config", "config_path", required=True, type=FILE, help="The daemon's own.")
+@CONFIG
 @click.option(
     "--status-dir", type=FILE, default=DEFAULT_OUT_DIR, show_default=True, help="The gates now."
 )

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from control.tool.command_frame import Wiring
 from daemon.cli.bot_commands import bot_group
+from daemon.cli.caps_commands import explain_command
 from daemon.shell.gateway.bot_keys import read_key
 from daemon.shell.gateway.snippets import CLIENTS
 
@@ -104,3 +105,24 @@ def test_a_snippet_names_the_gateway_and_no_other_host(config: Path, client: str
         assert json.loads(done.stdout)["exchange"]["pair_whitelist"] == ["BTC/USDT"]
     else:
         compile(done.stdout, client, "exec")
+
+
+def test_the_command_that_comes_next_works_as_printed(config: Path) -> None:
+    printed = bot(config, "new", "ft").stderr.rpartition("seatrial bot ")[2].split()
+    done = CliRunner().invoke(bot_group, printed, obj=Wiring(socket=config.parent / "no.sock"))
+    assert (done.exit_code, printed[:2]) == (0, ["snippet", "ft"]), done.output
+
+
+def test_the_configuration_is_found_by_the_environment_and_by_the_boxs_socket(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SEATRIAL_CONFIG", raising=False)
+    socket = config.parent / "state" / "control.sock"
+    for command, words in ((bot_group, ["list"]), (explain_command, [])):
+        found = CliRunner().invoke(command, words, obj=Wiring(socket=socket))
+        assert found.exit_code == 0, found.output
+        nowhere = Wiring(socket=Path("/nowhere/at/all.sock"))
+        lost = CliRunner().invoke(command, words, obj=nowhere)
+        assert (lost.exit_code, "$SEATRIAL_CONFIG" in lost.output) == (2, True)
+        told = {"SEATRIAL_CONFIG": str(config)}
+        assert CliRunner().invoke(command, words, obj=nowhere, env=told).exit_code == 0

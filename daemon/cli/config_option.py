@@ -1,0 +1,27 @@
+"""`--config` of commands that read the daemon's configuration: named, or found by the daemon."""
+
+from pathlib import Path
+
+import click
+
+from control.tool.command_frame import wiring
+from control.tool.daemon_lookup import default_config
+
+
+def _named_or_found(ctx: click.Context, _parameter: click.Parameter, value: Path | None) -> Path:
+    found = value or default_config(wiring(ctx).socket_path)
+    if found is None and not ctx.resilient_parsing:
+        raise click.UsageError(
+            "name the configuration with --config FILE; or set $SEATRIAL_CONFIG, or "
+            "$SEATRIAL_SOCKET to the socket of a box that `seatrial init` made"
+        )
+    return found or Path()
+
+
+CONFIG = click.option(
+    "--config",
+    "config_path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    callback=_named_or_found,
+    help="The daemon's configuration [$SEATRIAL_CONFIG, that of the box of --socket].",
+)
