@@ -1,7 +1,7 @@
 """Builds what tells people who are not looking (`[notify]`); a composition root."""
 
 import importlib.util
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,32 @@ from daemon.shell.journal.segments import newest_lines, segments
 from daemon.shell.keys.notify_urls import notify_urls
 from daemon.shell.process.clock import SystemClock
 from daemon.shell.stop.process_end import EXIT_CRASH
+
+INSTALL = ".venv/bin/pip install -e '.[notify]' in the clone"
+_USUAL = frozenset(
+    {
+        "discord", "gotify", "gotifys", "http", "https", "json", "jsons", "mailto", "mailtos",
+        "matrix", "matrixs", "mmost", "mmosts", "ntfy", "ntfys", "opsgenie", "pagerduty", "pover",
+        "rocket", "rockets", "signal", "signals", "slack", "tgram", "twilio", "xml", "xmls",
+    }
+)  # fmt: skip
+"""Some of Apprise's kinds of url, to judge one where Apprise itself is not there."""
+
+
+class AppriseAbsentError(ValueError):
+    """There are urls, and Apprise is not installed."""
+
+    def __init__(self, urls: Sequence[str]) -> None:
+        """Judge the urls by their schemes alone."""
+        super().__init__(
+            f"notify: urls are set, but Apprise is not installed; {INSTALL}, or remove them"
+        )
+        self.doubts = [
+            f"{shown(number, url)}: is none of the usual kinds of url, as tgram://, slack://, "
+            "mailtos:// or ntfys://; Apprise, once installed, can tell"
+            for number, url in enumerate(urls, 1)
+            if not url.partition("://")[2] or url.partition("://")[0].lower() not in _USUAL
+        ]
 
 
 def notice_sender(
@@ -54,10 +80,7 @@ def services_of(notify: NotifySettings) -> list[tuple[str, AppriseService]]:
     """
     urls = notify_urls(notify)
     if urls and importlib.util.find_spec("apprise") is None:
-        raise ValueError(
-            "notify: urls are set, but Apprise is not installed; "
-            "pip install 'seatrial[notify]' into this environment, or remove them"
-        )
+        raise AppriseAbsentError(urls)
     return [(shown(number, url), AppriseService(url)) for number, url in enumerate(urls, 1)]
 
 

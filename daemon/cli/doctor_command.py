@@ -13,7 +13,7 @@ from typing import NoReturn
 import click
 
 from daemon.assembly import account_fingerprint, own_credentials
-from daemon.assembly_notify import services_of
+from daemon.assembly_notify import INSTALL, AppriseAbsentError, services_of
 from daemon.cli.config_option import CONFIG
 from daemon.errors import AnchorUnusable, SeatrialError
 from daemon.model.launch_checks import Check
@@ -111,6 +111,9 @@ def notify_steps(notify: NotifySettings, *, is_sent: bool) -> list[Check]:
     mend = "mend notify.urls, or the file that notify.urls_file names"
     try:
         services = services_of(notify)
+    except AppriseAbsentError as error:
+        doubts = [Check("notify", ok=False, sentence=one, mend=mend) for one in error.doubts]
+        return [Check("notify", ok=False, sentence=str(error), mend=INSTALL), *doubts]
     except (SeatrialError, ValueError) as error:
         return [Check("notify", ok=False, sentence=str(error), mend=mend)]
     steps = []

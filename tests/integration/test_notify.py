@@ -12,7 +12,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
+from daemon.cli.doctor_command import notify_steps
+from daemon.settings_notify import NotifySettings
 from daemon.shell.health.notice_sender import AppriseService, NotSentError
 from daemon.shell.health.notices import Notice, NoticeLevel
 from tests.support.box import ROOT, Box
@@ -196,3 +199,16 @@ def test_a_redirect_of_a_service_is_not_followed(inbox: Inbox) -> None:
         other.shutdown()
         thread.join()
         other.server_close()
+
+
+def test_without_apprise_the_doctor_names_the_mend_and_the_url_that_is_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("daemon.assembly_notify.importlib.util.find_spec", lambda _name: None)
+    urls = [SecretStr(one) for one in ("htp://token-1", "tgram://token-2/3", "token4")]
+    absent, *doubts = notify_steps(NotifySettings(urls=tuple(urls)), is_sent=False)
+    assert "Apprise is not installed" in absent.sentence
+    assert "pip install -e '.[notify]'" in absent.mend
+    assert [one.sentence.partition(" ")[0] for one in doubts] == ["1:htp:", "3:url:"]
+    assert all("notify.urls" in one.mend for one in doubts)
+    assert not any(one.ok for one in (absent, *doubts))

@@ -297,5 +297,5 @@ class NoticeSender:
 
 def shown(number: int, url: str) -> str:
     """What may be seen of a url: which one it is, and its kind of service."""
-    scheme = url.partition("://")[0].lower()
-    return f"{number}:{scheme if scheme.isalnum() else 'url'}"
+    scheme, sign, _ = url.partition("://")
+    return f"{number}:{scheme.lower() if sign and scheme.isalnum() else 'url'}"
