@@ -2,7 +2,8 @@
 
 stdin is an `AskedRecording`. stdout: `{"findings", "remarks", "wishes", "lines", "file", "calls",
 "slowest_ms"}`; `wishes` has a line a call, so that two processes can be compared. A strategy that
-does not return is ended after `patience_s` of CPU time, with its stack on stderr.
+does not return is ended, with its stack on stderr: after `call_s` of CPU time in one call, or after
+`patience_s` in all.
 
 Rules of this file:
 1. Every scene (`recorded_scenes.py`) has a bench of its own.
@@ -17,12 +18,14 @@ import signal
 import sys
 import time
 import traceback
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from daemon.model.copies import replace
 from daemon.model.ids import InstrumentId, StrategyId
 from daemon.model.instrument import Instrument
 from daemon.model.intents import PlaceIntent, ReplaceIntent
@@ -39,6 +42,8 @@ from riskcaps.words.denials import OF_THE_VENUES_LIST, DenyReason
 TICKS = 300
 STEP_MS = 200
 FINDINGS_MAX = 50
+LEAST_S = 1e-6
+"""A timer of 0 never ends."""
 _BLOCKING_EVENTS = frozenset(
     {
         "open", "time.sleep", "socket.connect", "socket.getaddrinfo", "socket.bind", "os.system",
@@ -65,6 +70,7 @@ class AskedRecording(msgspec.Struct):
     """Parameters by the strategy's name; the first set is played."""
     symbol: str
     patience_s: float
+    call_s: float
     wall_s: float
 
 
@@ -93,17 +99,27 @@ class Play:
     def __init__(self, asked: AskedRecording, place: ClassPlace, made: Any) -> None:
         """Nothing is played yet."""
         self._asked, self._place, self._class = asked, place, made
-        self.findings: dict[StrategyFinding, None] = {}
+        self._found: dict[tuple[str, int, str], StrategyFinding] = {}
+        self._times: Counter[tuple[str, int, str]] = Counter()
         self.wishes: list[str] = []
         self.calls = 0
         self.slowest_ms = 0.0
-        self._is_in_call = False
+        self._is_in_call = self._has_bad_amount = False
         self._last_method = "constructor"
+
+    @property
+    def findings(self) -> list[StrategyFinding]:
+        """Each fault once, as it was first seen, with how often."""
+        counted = ((one, self._times[key]) for key, one in self._found.items())
+        return [
+            one if times == 1 else replace(one, what=f"{one.what} [{times} times]")
+            for one, times in counted
+        ]
 
     def run(self) -> None:
         """Play every scene; what goes wrong is a finding, and the next scene begins."""
         factories = list(self._factories())
-        if self.findings or not factories:
+        if self._found or not factories:
             return
         factory = factories[0]
         sys.addaudithook(self._audit)
@@ -137,18 +153,25 @@ class Play:
         """Make one call of the strategy; what it yields is taken inside the watch, too."""
         began = time.thread_time()
         self._is_in_call, self._last_method = True, name
+        left_s, _ = signal.getitimer(signal.ITIMER_PROF)
+        may_s = max(min(left_s, self._asked.call_s), LEAST_S)
+        signal.setitimer(signal.ITIMER_PROF, may_s)
         try:
             made = call(*arguments)
             return tuple(made) if hasattr(made, "__next__") else made
         finally:
+            unused_s, _ = signal.getitimer(signal.ITIMER_PROF)
+            signal.setitimer(signal.ITIMER_PROF, max(left_s - may_s + unused_s, LEAST_S))
             self._is_in_call = False
             self.calls += 1
             self.slowest_ms = max(self.slowest_ms, (time.thread_time() - began) * 1e3)
 
-    def find(self, line: int, what: str, mend: str, file: str = "") -> None:
-        """Keep one problem, once."""
-        if len(self.findings) < FINDINGS_MAX:
-            self.findings[StrategyFinding(file or self._file(), line, what, mend)] = None
+    def find(self, line: int, what: str, mend: str, file: str = "", *, fault: str = "") -> None:
+        """Keep one problem, once; `fault` is what is the same where the words differ."""
+        key = (file or self._file(), line, fault or what)
+        if key in self._found or len(self._found) < FINDINGS_MAX:
+            self._found.setdefault(key, StrategyFinding(*key[:2], what, mend))
+            self._times[key] += 1
 
     def _file(self) -> str:
         return str(sys.modules[self._place.module].__file__)
@@ -177,7 +200,8 @@ class Play:
         what = f"{type(error).__name__}: {error} (in {self._last_method}, scene {scene!r})"
         text = str(error)
         fits = (mend for kind, word, mend in _MENDS if isinstance(error, kind) and word in text)
-        self.find(line, what, f"{next(fits, 'mend this line')}; {_STOPS}", file)
+        mend = f"{next(fits, 'mend this line')}; {_STOPS}"
+        self.find(line, what, mend, file, fault=type(error).__name__)
 
     def _audit(self, event: str, arguments: tuple[Any, ...]) -> None:
         if not self._is_in_call or event not in _BLOCKING_EVENTS:
@@ -203,7 +227,8 @@ class Play:
                 if isinstance(wish, PlaceIntent | ReplaceIntent):
                     self._amounts(call, wish)
         for code in dict.fromkeys(bench.denials):
-            if scene == "calm" and code in _FAULTS:
+            is_told = self._has_bad_amount and code == DenyReason.MALFORMED_ORDER.value
+            if scene == "calm" and code in _FAULTS and not is_told:
                 mend = "round with daemon.strategies.sizing, or ask `instrument.tick`, `lot`, …"
                 line = self.line_of("on_market") or self.line_of("on_timer")
                 self.find(line, f"wishes an order that is denied: {_SAID[code]}", mend)
@@ -213,8 +238,12 @@ class Play:
     def _amounts(self, call: HeardCall, wish: PlaceIntent | ReplaceIntent) -> None:
         for name, amount in (("qty", wish.qty), ("price", wish.price)):
             if amount is not None and type(amount).__name__ != "Decimal":
-                what = f"{call.method}: {name} is {amount!r}, a {type(amount).__name__}"
-                self.find(self.line_of(call.method), what, 'write Decimal("0.001"): money is exact')
+                kind = type(amount).__name__
+                what = f"in {call.method} an order is wished whose {name} is {amount!r}, a {kind}"
+                mend = 'write Decimal("0.001"): money is exact'
+                self._has_bad_amount = True
+                fault = f"{call.method} {name} {kind}"
+                self.find(self.line_of(call.method), what, mend, fault=fault)
 
     def _again(self, bench: StrategyBench) -> None:
         wished: PlaceIntent | None = None

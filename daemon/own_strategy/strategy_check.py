@@ -23,6 +23,8 @@ from daemon.settings import Config
 
 PATIENCE_S = 10.0
 """CPU seconds for the whole recording; a sound strategy needs a tenth of one."""
+CALL_S = 2.0
+"""For one call of it; the daemon's main loop stands still as long."""
 _WALL_S = 120.0
 _FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+) in (?P<name>\w+)')
 
@@ -110,6 +112,7 @@ def _played(
             "sets": sets,
             "symbol": symbol,
             "patience_s": patience_s,
+            "call_s": CALL_S,
             "wall_s": _WALL_S,
         },
         enc_hook=str,
@@ -168,7 +171,8 @@ def _play(asked: bytes, place: ClassPlace, seed: str, patience_s: float) -> Any:
         if root and frame["file"].startswith(root) and "site-packages" not in frame["file"]:
             return StrategyFinding(
                 frame["file"], int(frame["line"]),
-                f"{frame['name']} does not return within {patience_s:.0f} s of CPU time",
+                f"{frame['name']} does not return: {CALL_S:.0f} s of CPU time for one call, "
+                f"{patience_s:.0f} s for all",
                 "answer at once: wish a TimerIntent to be called later",
             )  # fmt: skip
     last = said.strip().splitlines()[-1:] or ["no word"]

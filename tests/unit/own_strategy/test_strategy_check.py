@@ -1,5 +1,7 @@
 """`seatrial strategy check`: each kind of broken strategy is named with its line and the mend."""
 
+import re
+import resource
 from pathlib import Path
 
 import pytest
@@ -227,6 +229,28 @@ def test_a_broken_strategy_is_named_with_its_line_and_the_mend(tmp_path: Path, n
     assert mend in fitting[0].mend or mend in fitting[0].what, fitting[0].text()
     assert fitting[0].file == str(tmp_path / "own_one.py")
     assert HEAD.count("\n") < fitting[0].line <= (HEAD + body).count("\n"), fitting[0].text()
+
+
+def test_one_fault_is_told_once_with_how_often(tmp_path: Path) -> None:
+    floats = (
+        "class Mine(Silent):\n"
+        "    def on_market(self, view, top):\n"
+        "        return (order(self, top, price=float(top.bid_px)),)\n"
+    )
+    (one,) = checked(tmp_path, floats).findings
+    assert one.what.startswith("in on_market an order is wished whose price is ")
+    assert re.search(r", a float \[\d+ times\]$", one.what)
+    (one,) = checked(tmp_path, floats.replace("float(top.bid_px)", "None + 1")).findings
+    assert re.search(r"\(in on_market, scene '.+'\) \[\d+ times\]$", one.what)
+
+
+def test_a_call_that_does_not_return_is_ended_long_before_the_whole_patience(
+    tmp_path: Path,
+) -> None:
+    began = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+    (one,) = checked(tmp_path, BROKEN["endless"][0], patience_s=60).findings
+    assert "does not return: 2 s of CPU time for one call" in one.what
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - began < 30
 
 
 def test_a_parameter_that_does_not_fit_is_named(tmp_path: Path) -> None:
