@@ -6,13 +6,15 @@ Rules of this file:
 2. A kill lists, cancels, and lists until nothing of ours is there twice in a row: so its durations
    are in that order, none is longer than the time from its beginning to its line, and it has as
    many rounds as that takes.
-3. It has canceled at most the orders that ended CANCELED from then on, and at least those among
-   them whose own cancel, asked for after it, the venue refused: they were gone by then. (Where it
-   says that something failed, an answer may be lost.)
+3. It has canceled at most the orders that ended CANCELED from then on, or shortly before its first
+   line: the kill's thread cancels before it tells the loop, which may hear of the ends first. At
+   least those whose own cancel, asked for after it, the venue refused: they were gone by then.
+   (Where it says that something failed, an answer may be lost.)
 4. Others' orders that the comparisons before and after it name were open while it looked.
 5. It holds of runs whose first line states the heartbeat's period, as in `command_fold`.
 """
 
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -42,6 +44,8 @@ LAST = frozenset({"verified_empty", "not_verified"})
 IN_ORDER = ("gate_ms", "cancel_ms", "empty_ms", "settled_ms")
 REPEATED = ("gate_ms", "latched_ms")
 SLACK_MS = 1
+HEARD_BEFORE_NS = 5_000 * NS_PER_MS
+"""So long before a kill's first line the ends of orders that it canceled may stand."""
 KEPT_MAX = 1_000
 
 
@@ -65,7 +69,7 @@ class Kill:
     """Orders whose cancel was asked for since, and how often."""
     refused: set[str] = field(default_factory=set)
     ended: set[str] = field(default_factory=set)
-    """Orders that ended CANCELED since."""
+    """Orders that ended CANCELED since, or shortly before its first line."""
 
     @property
     def has_failed(self) -> bool:
@@ -93,6 +97,8 @@ class KillsFold:
         self._command: CommandLine | None = None
         self._clock: ClockLine | None = None
         self._others: set[str] = set()
+        self._canceled: deque[tuple[int, str]] = deque(maxlen=KEPT_MAX)
+        """When orders ended CANCELED before a kill, the last ones."""
 
     def handlers(self) -> Mapping[type[JournalLine], Handler]:
         """Kills, and what a kill does."""
@@ -124,6 +130,7 @@ class KillsFold:
         self._is_due = record.heartbeat_period_ms > 0
         self._now = self._command = self._clock = None
         self._others = set()
+        self._canceled.clear()
 
     def _commanded(self, record: CommandLine) -> None:
         if record.method == "kill" and record.outcome == "accepted":
@@ -148,7 +155,9 @@ class KillsFold:
     def _kill(self, record: KillLine) -> None:
         if record.step == FIRST:
             self._over()
-            self._now = Kill(record, others=set(self._others))
+            since = record.ts_ns - HEARD_BEFORE_NS
+            ended = {cid for ts_ns, cid in self._canceled if ts_ns >= since}
+            self._now = Kill(record, others=set(self._others), ended=ended)
             if (clock := self._clock) is not None:
                 self._now.offset_ns, self._now.sampled_ns = clock.offset_ns, clock.ts_ns
                 self._now.round_trip_ns = clock.round_trip_ns
@@ -217,8 +226,12 @@ class KillsFold:
             kill.asked[record.client_order_id] = 0  # one that was not answered may have done it
 
     def _state(self, record: OrderStateLine) -> None:
-        if (kill := self._now) is not None and record.new == "CANCELED":
+        if record.new != "CANCELED":
+            return
+        if (kill := self._now) is not None:
             kill.ended.add(record.client_order_id)
+        else:
+            self._canceled.append((record.ts_ns, record.client_order_id))
 
     def _reconciled(self, record: ReconciledLine) -> None:
         if record.failed:

@@ -47,6 +47,12 @@ class ToldRefusal(msgspec.Struct, gc=False):
     reason: str = ""
 
 
+class ToldAbsence(msgspec.Struct, gc=False):
+    """The venue knows no such order."""
+
+    client_order_id: str = ""
+
+
 class ToldBalance(msgspec.Struct, gc=False):
     """What the venue says that we have of an asset."""
 
@@ -89,6 +95,7 @@ class ToldInput(msgspec.Struct, gc=False):
     reject: ToldRefusal | None = None
     report: ToldReport | None = None
     snapshot: ToldSnapshot | None = None
+    absent: ToldAbsence | None = None
     actor: ToldActor = ToldActor()
     command_id: str = ""
     method: str = ""
@@ -104,6 +111,7 @@ class ToldInputLine(JournalLine, tag_field=TAG, tag=EventType.INPUT.value, kw_on
 TOLD = frozenset({
     "LinkUp", "LinkDown", "VenueCancelReject", "VenueAmendReject", "OutcomeUnknown", "ClockSampled",
     "RateLimited", "JournalFault", "SnapshotTaken", "KillLatched", "Command", "VenueReport",
+    "NotSent", "OrderAbsent",
 })  # fmt: skip
 UNREAD = frozenset({
     "MarketData", "PublicTrade", "TimerFired", "BalancesChanged", "BudgetSampled",
