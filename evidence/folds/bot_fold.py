@@ -47,6 +47,7 @@ from evidence.read.journal_lines import (
 )
 
 PREFIX = "bot:"
+STOP_TYPES = frozenset({"STOP_LOSS", "STOP_LOSS_LIMIT", "TAKE_PROFIT", "TAKE_PROFIT_LIMIT"})
 PLACES, REPLACES, LISTS = "BotPlace", "BotReplace", "BotPlaceList"
 _CHECKED = ("instrument_id", "side", "order_type")
 
@@ -137,6 +138,8 @@ class BotsFold:
         self._covers = False
         """Whether decisions of this journal state what comes before an order that is pending."""
         self._keys: dict[str, Ed25519PublicKey] = {}
+        self._reduces: dict[str, bool] = {}
+        """Whether a bot's stops only reduce, as its session's line says."""
         self._pairs: dict[str, tuple[str, str]] = {}
         self._seen = Recent()
 
@@ -184,6 +187,8 @@ class BotsFold:
         for spec in record.bots if isinstance(record.bots, list) else []:
             if isinstance(spec, dict) and isinstance(spec.get("name"), str):
                 self._bot(spec["name"])
+                if isinstance(told := spec.get("stops_reduce_only"), bool):
+                    self._reduces[spec["name"]] = told
                 key = public_key_of(spec.get("public_key"))
                 known = self._keys.get(spec["name"])
                 if key is not None:
@@ -276,6 +281,8 @@ class BotsFold:
             self._note("list_differs", record, f"{what} in a list that nobody asked for")
         if isinstance(record, OrderApprovedLine | OrderDeniedLine):
             self._hold_cover(record, asked.first, place)
+        if isinstance(record, OrderApprovedLine):
+            self._hold_reduce_only(record, asked.bot)
         theirs = asked.list_id if asked.list_id and what == "refused" else None
         if own_id != (theirs or place.get("client_order_id")):
             asked_as = theirs or place.get("client_order_id")
@@ -304,6 +311,13 @@ class BotsFold:
         self._covers = self._covers or stated is not None
         if self._covers and not _is_same(brings, stated):  # older builds stated none
             self._note("cover_differs", record, f"{brings} comes before, {stated} decided")
+
+    def _hold_reduce_only(self, record: OrderApprovedLine, bot: str) -> None:
+        """Stops only reduce where the session's line says so of the bot, and nothing else does."""
+        told = self._reduces.get(bot)
+        if told is not None and record.reduce_only != (told and record.order_type in STOP_TYPES):
+            text = f"{record.order_type} with reduce_only {record.reduce_only}: the session's line "
+            self._note("reduce_only_differs", record, f"{text}says stops_reduce_only {told}")
 
     # ------------------------------------------------------------------ lines
     def _approved(self, record: OrderApprovedLine) -> None:

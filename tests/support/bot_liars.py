@@ -151,6 +151,12 @@ def told_of_anothers(records: Lines) -> None:
             return
 
 
+def made_to_only_reduce(records: Lines) -> None:
+    """An order that may open a position is given out as one that only reduces."""
+    line = records[_first(records, "order_approved")]
+    line["reduce_only"] = line["decision"]["reduce_only"] = not line["reduce_only"]
+
+
 BOT_TRICKS: list[tuple[Trick, str]] = [
     (slipped_past, "never_asked"),
     (slipped_without_owner, "owner_absent"),
@@ -161,5 +167,6 @@ BOT_TRICKS: list[tuple[Trick, str]] = [
     (asked_for_less, "order_differs"),
     (asked_twice, "ended_twice"),
     (told_of_anothers, "told_of_another"),
+    (made_to_only_reduce, "reduce_only_differs"),
 ]
 """Each trick, and the fault that gives it away."""
