@@ -50,6 +50,8 @@ from evidence.read.journal_lines import (
 
 HALTED, ACTIVE, DOWN, SUBMITTED = "HALTED", "ACTIVE", "DOWN", "SUBMITTED"
 CRASH, READY = "crash", "READY"
+OURS = frozenset({"operator", "engine", "drill"})
+"""Whose orders are no strategy's: people's, the engine's own and a rehearsal's."""
 KEEPS_READY_AWAY = ("order", "market")
 """Links without which the gate is not READY."""
 UNKNOWN, PENDING_CANCEL = "UNKNOWN", "PENDING_CANCEL"
@@ -79,6 +81,8 @@ class StatesFold:
         self.checked = 0
         self._is_due = False
         self._session_run = ""
+        self._traders: set[object] = set()
+        """The strategies of the session, by its line."""
         self._trading, self._gate = HALTED, DOWN
         self._working: dict[str, str] = {}
         """Open orders, with the last state of each."""
@@ -188,6 +192,7 @@ class StatesFold:
         self._effects[SessionStartLine] += 1
         self._session_ns, self._halted_for = record.ts_ns, ""
         self._session_run = record.run_id
+        self._traders = set(record.strategies) if isinstance(record.strategies, list) else set()
         run = self._run
         for name in BINDING if run is not None else ():
             self._equal(record, name, getattr(record, name), getattr(run, name))
@@ -343,6 +348,10 @@ class StatesFold:
         """A decision states the trading state that it was made in, and the clock's last sample."""
         standing = record.decision.get("standing", record.decision)
         stated = standing.get("trading_state") if isinstance(standing, Mapping) else None
+        known = self._traders | OURS
+        if record.session_id and record.owner is None and record.strategy_id not in known:
+            what = f"an order of {record.strategy_id}, which its session does not name"
+            self._differs("strategy_differs", record, what)
         if stated is not None:
             self._equal(record, "trading state", stated, self._trading)
             clock = standing.get("clock")

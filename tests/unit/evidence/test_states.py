@@ -75,6 +75,19 @@ def test_a_session_of_a_run_before_ended_in_a_crash(reason: str, is_right: bool)
     assert (found == []) is is_right
 
 
+@pytest.mark.parametrize(
+    ("name", "is_right"), [("quoter", True), ("engine", True), ("other", False)]
+)
+def test_an_order_is_of_a_strategy_that_its_session_names(name: str, is_right: bool) -> None:
+    maker = begun()
+    maker.session_start()
+    maker.approve("BTCUSDT", "BUY", "0.01", "3000")
+    line = maker.records[-1]
+    line["strategy_id"] = name
+    found = [one for one in problems(maker) if "does not name" in one]
+    assert (found == []) is is_right
+
+
 def test_an_order_of_another_type_than_the_venues_is_a_difference(tmp_path: Path) -> None:
     maker = JournalMaker()
     maker.run_start()
