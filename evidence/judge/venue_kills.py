@@ -2,8 +2,9 @@
 
 Rules of this file:
 1. The cancels of an emergency stop have ids of their own (`order_ids.STOP`), so the venue's list of
-   cancels tells them from others. A kill states at most as many as stand there in its time, and
-   exactly as many where nothing of it failed and each has such an id.
+   cancels tells them from others. A kill states at most as many orders as stand there in its time,
+   and at least as many as there are ids where nothing of it failed and each has one: an id stands
+   at every order of a list that the cancel of one of them has ended.
 2. The last of them took place before the kill says that it was answered. The venue's clock is ours
    plus the last measured offset, give or take the round trip, `SLACK_NS`, and what two clocks may
    drift apart since.
@@ -37,7 +38,8 @@ def match_kills(seen: LedgerComparison, kills: KillsFold, ledger: Mapping[str, A
         ids = [read_id(str(row.get("cancel_id") or "")) for row in there]
         stops = [row for row, found in zip(there, ids, strict=True) if found and found.kind == STOP]
         unnamed = sum(found is None for found in ids)
-        least = 0 if kill.has_failed or unnamed else len(stops)
+        named = {str(row.get("cancel_id")) for row in stops}
+        least = 0 if kill.has_failed or unnamed else len(named)
         mine = min(max(kill.canceled, least), len(stops) + unnamed)
         if kill.canceled != mine:
             what = f"the kill at seq {last.seq} states that it canceled {kill.canceled}, the venue "
