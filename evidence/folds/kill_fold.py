@@ -20,7 +20,7 @@ from decimal import Decimal
 from typing import Any
 
 from evidence.folds.journal_fold import Handler
-from evidence.read.exact_amounts import NS_PER_MS, NS_PER_S, AmountTextError, amount
+from evidence.read.exact_amounts import NS_PER_MS, NS_PER_S, AmountTextError, amount, amount_or_zero
 from evidence.read.integrity import Faults
 from evidence.read.journal_lines import (
     CancelRejectLine,
@@ -71,6 +71,9 @@ class Kill:
     ended: dict[str, OrderStateLine] = field(default_factory=dict)
     """Orders that ended CANCELED since, and in `EARLIER_NS` before its first line."""
 
+    has_company: bool = False
+    """Whether another process may have canceled at the same time (`kill --direct`)."""
+
     @property
     def has_failed(self) -> bool:
         """Whether something of it failed, so that it may have done more than it counts."""
@@ -88,9 +91,25 @@ class Kill:
         return {cid: line for cid, line in self.ended.items() if line.ts_ns >= since_ns}
 
     @property
+    def asked_ns(self) -> int:
+        """When it was asked for; where the engine was never told, the earliest that may be."""
+        if not self.began_ns:
+            return self.first.ts_ns - EARLIER_NS
+        return self.began_ns - _ns_of(self.first.gate_ms)
+
+    @property
+    def over_ns(self) -> int:
+        """When it was answered by its own figures; else its last line, or the latest time."""
+        last = self.last
+        if last is None:
+            return self.first.ts_ns + EARLIER_NS
+        longest = max(_ns_of(getattr(last, name)) for name in IN_ORDER)
+        return self.asked_ns + longest if self.began_ns and longest else last.ts_ns
+
+    @property
     def least(self) -> int:
         """How many it has canceled at least; a list is canceled by one of its orders."""
-        if self.has_failed:
+        if self.has_failed or self.has_company:
             return 0
         gone = self.gone
         return len({gone[cid].order_list_id or cid for cid in self.refused & gone.keys()})
@@ -113,6 +132,8 @@ class KillsFold:
         self._others: set[str] = set()
         self._ended: dict[str, OrderStateLine] = {}
         """Orders that ended CANCELED lately."""
+        self._by_others_ns = 0
+        """When the engine was last told of a stop by another process."""
 
     def handlers(self) -> Mapping[type[JournalLine], Handler]:
         """Kills, and what a kill does."""
@@ -145,6 +166,7 @@ class KillsFold:
         self._now = self._command = self._clock = None
         self._others = set()
         self._ended.clear()
+        self._by_others_ns = 0
 
     def _commanded(self, record: CommandLine) -> None:
         if record.method == "kill" and record.outcome == "accepted":
@@ -155,8 +177,15 @@ class KillsFold:
 
     def _told(self, record: ToldInputLine) -> None:
         told, kill = record.input, self._now
-        if told.type != "KillLatched" or kill is None or kill.began_ns:
-            return  # a latch of before the boot, or one that joined a kill
+        if told.type != "KillLatched":
+            return
+        if not told.actor.pid:  # another process has latched, and cancels by itself
+            self._by_others_ns = record.ts_ns
+            if kill is not None:
+                kill.has_company = True
+            return
+        if kill is None or kill.began_ns:
+            return  # it joined a kill
         kill.began_ns = told.ts_latched_ns
         self._same_person(kill.first, told.actor.name, told.reason)
 
@@ -171,7 +200,9 @@ class KillsFold:
             self._over()
             since_ns = record.ts_ns - EARLIER_NS
             ended = {cid: one for cid, one in self._ended.items() if one.ts_ns >= since_ns}
-            self._now = Kill(record, others=set(self._others), ended=ended)
+            company = bool(self._by_others_ns) and self._by_others_ns >= since_ns
+            others = set(self._others)
+            self._now = Kill(record, others=others, ended=ended, has_company=company)
             if (clock := self._clock) is not None:
                 self._now.offset_ns, self._now.sampled_ns = clock.offset_ns, clock.ts_ns
                 self._now.round_trip_ns = clock.round_trip_ns
@@ -278,3 +309,11 @@ class KillsFold:
         if not self.checked:
             return {}
         return {"checked": self.checked, "problems": self.problems.plain()}
+
+
+def _ns_of(figure: object) -> int:
+    """Milliseconds as a line states them, in ns; 0 for what is none."""
+    try:
+        return int(amount_or_zero(None if figure is None else str(figure)) * NS_PER_MS)
+    except AmountTextError:
+        return 0

@@ -87,6 +87,54 @@ def test_what_was_canceled_before_a_kill_was_asked_for_is_not_its_own() -> None:
     assert "canceled 2 is stated, 1" in str(found)
 
 
+def twice(*, company: bool = False) -> Tape:
+    """Two kills within a second: the first states two canceled orders, the second none."""
+    tape = Tape(KillsFold())
+    tape.line(1, "clock", offset_ns=0, round_trip_ns=MS // 10)
+    for number in range(2):
+        tape.ends(1_005, number)
+    actor = {"uid": 0, "pid": 5, "role": "operator", "name": "root"}
+    for at_ms, canceled, ms in ((1_000, 2, "6.0"), (1_020, 0, None)):
+        tape.kill(at_ms + 7, "gate_closed", gate_ms="0.1")
+        latched_ns = T0_NS + at_ms * MS
+        told = {"reason": "stop", "ts_latched_ns": latched_ns}
+        tape.told(at_ms + 8, type="KillLatched", actor=actor, **told)
+        if company:
+            alone = {**actor, "pid": 0, "name": "ann"}
+            tape.told(at_ms + 8, type="KillLatched", actor=alone, reason="x", ts_latched_ns=1)
+        tape.kill(
+            at_ms + 9, "verified_empty", gate_ms="0.1", cancel_ms=ms, empty_ms="7.0",
+            settled_ms="7.5", canceled=canceled, rounds=3, latched=False,
+        )  # fmt: skip
+    return tape
+
+
+def said(tape: Tape, rows: list[tuple[int, str]], rejects: list[tuple[int, str]]) -> str:
+    """What the venue's books make of it; rows are (ms, id of the cancel)."""
+    seen = LedgerComparison(is_simulated=True)
+    assert isinstance(tape.fold, KillsFold)
+    cancels = [{"cancel_id": one, "ts_ns": T0_NS + at_ms * MS} for at_ms, one in rows]
+    late = [{"client_order_id": one, "ts_ns": T0_NS + at_ms * MS} for at_ms, one in rejects]
+    match_kills(seen, tape.fold, {"cancels": cancels, "rejects": late})
+    return str(seen.kills_differ.listed)
+
+
+A, B, C = (f"stabc123k001aaa0000{n}{'0' * 16}" for n in "123")
+
+
+def test_the_cancels_of_a_kill_are_not_those_of_the_next_one() -> None:
+    assert said(twice(), [(1_004, A), (1_005, B)], []) == "[]"
+    hidden = said(twice(), [(1_004, A), (1_005, B), (1_024, C)], [])
+    assert "states that it canceled 0, the venue has 3" in hidden
+
+
+def test_what_kill_direct_has_canceled_at_the_same_time_is_not_the_daemons() -> None:
+    rows = [(1_003, C), (1_004, A), (1_005, B)]
+    assert "states that it canceled 2, the venue has 3" in said(twice(), rows, [])
+    assert said(twice(company=True), rows, []) == "[]"
+    assert said(twice(), rows, [(1_005, C)]) == "[]", "its own cancel of that order was refused"
+
+
 def at_venue(*cancel_ids: str) -> str:
     """What the venue's list of cancels says of a kill that states two."""
     tape = killed(1_055, 1_055, 1_055, canceled=2)
