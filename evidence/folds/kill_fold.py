@@ -261,6 +261,7 @@ class KillsFold:
         if (kill := self._now) is not None:
             cid = record.client_order_id
             kill.asked[cid] = kill.asked.get(cid, 0) + 1
+            kill.refused.discard(cid)  # it was not there yet, and this one may do it
 
     def _refused(self, record: CancelRejectLine) -> None:
         if (kill := self._now) is not None and kill.asked.get(record.client_order_id) == 1:

@@ -87,6 +87,30 @@ def test_what_was_canceled_before_a_kill_was_asked_for_is_not_its_own() -> None:
     assert "canceled 2 is stated, 1" in str(found)
 
 
+def held_up(*, asked_again: bool) -> Tape:
+    """An order on its way at the kill: its cancel is refused, for the venue does not have it yet.
+
+    The kill states that it canceled none; the order comes, and ends.
+    """
+    tape = Tape(KillsFold())
+    tape.kill(1_000, "gate_closed", gate_ms="0.1")
+    order = {"client_order_id": "o1", "symbol": "BTCUSDT"}
+    tape.line(1_001, "cancel_requested", **order, why="kill")
+    tape.line(1_002, "cancel_reject", **order, code=-2011, msg="Unknown order sent.")
+    if asked_again:
+        tape.line(2_000, "cancel_requested", **order, why="kill")
+    tape.ends(2_001, 1)
+    tape.kill(
+        2_002, "verified_empty", gate_ms="0.1", empty_ms="7.0", canceled=0, rounds=2, latched=False
+    )
+    return tape
+
+
+def test_an_order_that_came_after_its_cancel_is_ended_by_the_next_one() -> None:
+    assert held_up(asked_again=True).problems() == {}
+    assert "canceled 0 is stated, 1" in str(held_up(asked_again=False).problems())
+
+
 def twice(*, company: bool = False) -> Tape:
     """Two kills within a second: the first states two canceled orders, the second none."""
     tape = Tape(KillsFold())
