@@ -18,6 +18,8 @@ from tests.support.raw_bot import RawBot
 SECONDS = float(os.environ.get("SEATRIAL_HAMMER_S", "2"))
 PER_SECOND = 1_000
 CONNECTIONS = 20
+ENOUGH = int(0.5 * PER_SECOND * SECONDS)
+"""Answers that make a hammer, however busy the machine is."""
 JOURNAL_BYTES_MAX = 1_000_000
 LAG_MAX_S = 1.0
 """Where the daemon itself counts a late loop (`LOOP_LAG`)."""
@@ -54,7 +56,7 @@ async def hammer(box: BotBox, statuses: Counter[int]) -> None:
                 await answer.read()
 
         async with asyncio.TaskGroup() as group:
-            while loop.time() < end:
+            while loop.time() < end or sum(statuses.values()) < ENOUGH:
                 group.create_task(one())
                 due += 1 / PER_SECOND
                 if due > loop.time():
@@ -86,7 +88,7 @@ def test_a_hammer_harms_neither_the_disk_nor_the_loop_nor_another_bot(tmp_path: 
         banned = wild.buy()
         cancel = wild.call("DELETE", "order", symbol="BTCUSDT", orderId=1)
         throttled = box.journal("bot_throttled")
-    assert sum(statuses.values()) > 0.5 * PER_SECOND * SECONDS
+    assert sum(statuses.values()) >= ENOUGH
     assert set(statuses) <= {400, 418, 429}
     assert statuses[418] > statuses[400]
     assert [answer.body.get("status") for answer in answers] == ["FILLED"] * len(answers)
