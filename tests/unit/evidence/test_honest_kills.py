@@ -111,6 +111,24 @@ def test_an_order_that_came_after_its_cancel_is_ended_by_the_next_one() -> None:
     assert "canceled 0 is stated, 1" in str(held_up(asked_again=False).problems())
 
 
+def emptied(late_orders: int, *, settled_ms: str = "68.6") -> Tape:
+    """It was empty after 43 ms, and the last cancel came after 67 ms."""
+    tape = Tape(KillsFold())
+    tape.ends(999, 1)
+    tape.kill(1_000, "gate_closed", gate_ms="0.1")
+    tape.kill(
+        1_070, "verified_empty", gate_ms="0.1", cancel_ms="67.1", empty_ms="43.2", canceled=1,
+        settled_ms=settled_ms, rounds=6, latched=False, late_orders=late_orders,
+    )  # fmt: skip
+    return tape
+
+
+def test_an_order_under_way_may_be_canceled_after_the_venue_was_empty() -> None:
+    assert emptied(1).problems() == {}
+    assert "kill_differs" in emptied(0).problems()
+    assert "kill_differs" in emptied(1, settled_ms="50.0").problems()
+
+
 def twice(*, company: bool = False) -> Tape:
     """Two kills within a second: the first states two canceled orders, the second none."""
     tape = Tape(KillsFold())
