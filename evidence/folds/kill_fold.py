@@ -4,8 +4,9 @@ Rules of this file:
 1. The steps of a kill are of one person and reason: those of its command and of the engine's input.
    The last step repeats the figures of the steps before it.
 2. A kill lists, cancels, and lists until nothing of ours is there twice in a row: so its durations
-   are in that order (but where orders were under way it may cancel again after it was empty), none is longer than the time from its beginning to its line, and it has as
-   many rounds as that takes.
+   are in that order, none is longer than the time from its beginning to its line, and it has as
+   many rounds as that takes. Where orders were under way it looks again until none can come, and
+   may cancel after it was empty.
 3. It has canceled at most the orders that ended CANCELED since it was asked for, and at least those
    among them whose own cancel, asked for after it, the venue refused: they were gone by then.
    (Where it says that something failed, an answer may be lost.) It does not wait for the main
