@@ -9,7 +9,8 @@ Rules of this file:
    absent was so by a snapshot or an answer; one that was never sent, by the link's word, or by the
    bot's request of whose list it was a part.
 3. An input of a command has its command line. One that was accepted has its input, unless the run
-   ended then. A user id has one name in a run.
+   ended then. A user id has one name in a run among those who asked over the socket: a drill, and
+   a stop without the daemon, name themselves.
 4. It holds of runs whose first line says which inputs are lines (`ticks`); older daemons' do not.
 """
 
@@ -169,7 +170,7 @@ class ToldFold:
         elif told.type == "Command":
             self._commanded(record)
         elif told.type == "KillLatched":
-            self._named(record, told.actor.uid, told.actor.name)
+            self._told_name(record)
         elif (key := self._key_of(told)) is not None:
             self._waiting.setdefault(key, []).append(record)
 
@@ -303,6 +304,11 @@ class ToldFold:
                 self._note("input_differs", record, what)
 
     # ------------------------------------------------------------------ commands
+    def _told_name(self, record: ToldInputLine) -> None:
+        actor = record.input.actor
+        if actor.pid > 0:
+            self._named(record, actor.uid, actor.name)
+
     def _named(self, record: JournalLine, uid: int | None, name: str | None) -> None:
         if uid is None or uid < 0 or not name:
             return
@@ -328,7 +334,7 @@ class ToldFold:
         if told.method == "shutdown" and told.command_id.startswith(BY_SIGNAL):
             self._commands.pop(told.command_id, None)
             return
-        self._named(record, told.actor.uid, told.actor.name)
+        self._told_name(record)
         if told.method not in FROM_COMMANDS:
             return
         self.checked += 1

@@ -77,6 +77,8 @@ class ToldActor(msgspec.Struct, frozen=True, gc=False):
 
     uid: int = -1
     name: str = ""
+    pid: int = 0
+    """0: not a caller of the socket, so the name is not the one that the user id has there."""
 
 
 class ToldInput(msgspec.Struct, gc=False):
