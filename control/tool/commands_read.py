@@ -112,6 +112,9 @@ def caps_set(ctx: click.Context, *, changes: tuple[str, ...], reason: str, as_js
             raise click.UsageError(f"write it as NAME=VALUE, got {change!r}")
         scoped = "." in name and not name.startswith("symbols.")
         given[f"symbols.{name}" if scoped else name] = _cap_value(value)
+        unknown_cap = wiring(ctx).unknown_cap
+        if unknown_cap is not None and (problem := unknown_cap(name)):
+            raise click.UsageError(problem)
     reason = said(reason, "caps set", "reason")
     result = ask(ctx, "caps-tighten", as_json=as_json, changes=given, reason=reason)
     if as_json:

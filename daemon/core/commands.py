@@ -210,7 +210,9 @@ class Commands:
         try:
             ctx.ledger.tighten(changes)
         except CapConfigError as error:
-            raise CommandError(CommandErrorCode.LOOSENING_REFUSED, str(error)) from error
+            code = CommandErrorCode
+            refused = code.LOOSENING_REFUSED if error.is_loosening else code.BAD_PARAMS
+            raise CommandError(refused, str(error)) from error
         fields = journal.CapsChangedRecord(
             old_hash=old_hash, new_hash=gate.capset.hash, changes=dict(changes), by=_by(command),
             reason=command.reason,

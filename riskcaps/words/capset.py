@@ -7,6 +7,7 @@ Rules of this file:
 3. A running daemon accepts stricter values only; loosening needs the config and a restart.
 """
 
+import difflib
 import hashlib
 import json
 from collections.abc import Mapping
@@ -47,6 +48,11 @@ class CapConfigError(ValueError):
         super().__init__(
             "; ".join(f"caps.{v.key}: {v.problem} ({v.mend})" for v in violations) or "no caps"
         )
+
+    @property
+    def is_loosening(self) -> bool:
+        """Whether every name and value could be read, and what is wrong is that one is looser."""
+        return all(one.mend is _LOOSEN for one in self.violations)
 
 
 class SymbolCaps(msgspec.Struct, frozen=True, kw_only=True):
@@ -280,6 +286,20 @@ class CapSet(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             return self, PORTFOLIO_CAPS.get(key), ""
         name, _, cap = rest.rpartition(".")
         return self.symbols.get(name), SYMBOL_CAPS.get(cap), name
+
+
+def unknown_cap(key: str) -> str:
+    """What is wrong with the name of a dotted key; empty: there is a cap of that name."""
+    name, known = key.rpartition(".")[2], SYMBOL_CAPS if "." in key else PORTFOLIO_CAPS
+    if name in known:
+        return ""
+    scoped = {
+        **{cap: f"SYMBOL.{cap}" for cap in SYMBOL_CAPS},
+        **{cap: cap for cap in PORTFOLIO_CAPS},
+    }
+    close = difflib.get_close_matches(name, scoped, n=1)
+    mend = f"did you mean {scoped[close[0]]}?" if close else "see `seatrial caps explain`"
+    return f"there is no cap {key!r}; {mend}"
 
 
 SYMBOL_CAPS = specs_of(SymbolCaps)

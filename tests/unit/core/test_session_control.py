@@ -350,6 +350,9 @@ def test_caps_tighten_and_never_loosen(stage: Stage) -> None:
     assert stage.facts_of("caps_changed")[0]["new_hash"] == done.result["caps_hash"]
     refused = replies(stage.tell(command("caps-tighten", "more", changes={key: "2"})))[0]
     assert refused.error_code == "loosening_refused"
+    for changes in ({"foo": 1}, {key: "x"}, {"symbols.NOSUCH.sides": []}, {"foo": 1, key: "2"}):
+        refused = replies(stage.tell(command("caps-tighten", "more", changes=changes)))[0]
+        assert refused.error_code == "bad_params"
 
 
 def test_what_decisions_stand_on_is_written_once_before_them_and_again_when_it_changes() -> None:
