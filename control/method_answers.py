@@ -251,7 +251,7 @@ class StatusAnswer(TypedDict):
     """`ACTIVE`, `REDUCING` or `HALTED`."""
     gate_state: str
     not_ready: Objects
-    """What keeps the gate from READY: `reason`, `text`."""
+    """What keeps READY or a start away: `reason`, `text`, `detail`."""
     halt_closed: bool
     """No placement leaves."""
     halt_reason: str

@@ -34,7 +34,9 @@ def when(ts_ns: Any) -> str:
 def not_clean(status: Mapping[str, Any]) -> str:
     """What the last reconciliation left standing; empty: it was clean, or none is known."""
     told = [
-        clean(row.get("text")) for row in rows(status, "not_ready") if row.get("reason") in _OPEN
+        clean(row.get("detail") or row.get("text"))
+        for row in rows(status, "not_ready")
+        if row.get("reason") in _OPEN
     ]
     return "; ".join(told)
 

@@ -123,8 +123,10 @@ def alarm_lines(snapshot: Mapping[str, Any]) -> list[Text]:
             lines.append(Text(f"LINK {clean(name)} DOWN: {why}", style="bold red"))
     if paused := clean(table(snapshot, "venue_pause").get("text", "")):
         lines.append(Text(f"PAUSED: {paused}", style="bold white on red"))
+    # A gate that is READY has compared the books; what differs keeps the next start away.
+    label = "NO START" if snapshot.get("gate_state") == "READY" else "NOT READY"
     lines.extend(
-        Text(f"NOT READY {clean(row.get('text') or '')}", style="bold red")
+        Text(f"{label} {clean(row.get('text') or '')}", style="bold red")
         for row in rows(snapshot, "not_ready")
     )
     for symbol, why in table(snapshot, "symbols_blocked").items():
@@ -141,7 +143,7 @@ def alarm_lines(snapshot: Mapping[str, Any]) -> list[Text]:
 
 
 def activity_line(snapshot: Mapping[str, Any]) -> Text | None:
-    """Orders, fills, denials, equity."""
+    """Orders, fills, denials, and the result: equity counts from the books' beginning at 0."""
     parts = []
     orders = snapshot.get("orders")
     if isinstance(orders, Mapping):
@@ -158,8 +160,8 @@ def activity_line(snapshot: Mapping[str, Any]) -> Text | None:
     if equity:
         unit = clean(equity.get("numeraire", ""))
         parts += [
-            f"{key} {amount(equity[key])} {unit}".rstrip()
-            for key in ("equity", "drawdown")
+            f"{label} {amount(equity[key])} {unit}".rstrip()
+            for label, key in (("result since start", "equity"), ("drawdown", "drawdown"))
             if equity.get(key) is not None
         ]
     return Text(" · ".join(parts)) if parts else None

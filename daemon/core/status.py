@@ -160,7 +160,10 @@ def status(
         "uptime_ms": (now_ns - booted_ns) // _NS_PER_MS if booted_ns else 0,
         "trading_state": ctx.trading_state.value,
         "gate_state": gate.state.value,
-        "not_ready": [{"reason": one.reason.value, "text": one.text} for one in gate.obstacles()],
+        "not_ready": [
+            {"reason": one.reason.value, "text": one.text, "detail": one.detail}
+            for one in gate.obstacles()
+        ],
         "venue_pause": _pause(ledger, now_ns),
         "latched": ledger.latched,
         "latch_reason": ledger.latch_reason,

@@ -8,6 +8,7 @@ from rich.console import Console
 from control.status_snapshot import find_incident, rows, select_incidents, share_of
 from control.tool.kill_command import kill_line
 from control.tool.status_text import (
+    activity_line,
     alarm_lines,
     amount,
     bar,
@@ -219,3 +220,13 @@ def test_a_journal_that_fills_its_disk_within_two_weeks_is_loud_and_says_why() -
     )
     assert "bold red" in {str(span.style) for span in short.spans}
     assert "bold red" not in {str(span.style) for span in quiet.spans}
+
+
+def test_a_ready_gate_is_not_called_not_ready_and_the_result_is_called_so() -> None:
+    told = {"not_ready": [{"reason": "not_clean", "text": "not_clean: web_1"}]}
+    (ready,) = alarm_lines({"gate_state": "READY", **told})
+    (stale,) = alarm_lines({"gate_state": "STALE", **told})
+    assert (ready.plain, stale.plain) == ("NO START not_clean: web_1", "NOT READY not_clean: web_1")
+    line = activity_line({"equity": {"equity": "-0.005", "numeraire": "USDT"}})
+    assert line is not None
+    assert line.plain == "result since start -0.005 USDT"
