@@ -101,7 +101,7 @@ def caps(ctx: click.Context, *, as_json: bool) -> None:
 @json_option
 @click.pass_context
 def caps_set(ctx: click.Context, *, changes: tuple[str, ...], reason: str, as_json: bool) -> None:
-    """Make caps stricter now; looser ones need a new config and a restart.
+    """Make caps stricter, until [caps] of the file is edited; a restart alone ends none.
 
     NAME is a cap of the portfolio (orders_per_hour_max) or of a symbol
     (BTCUSDT.order_qty_base_max); VALUE a number, or words with commas between.

@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from control.status_snapshot import (
+    cap_changes,
     caps_rows,
     is_resolved,
     open_incidents,
@@ -23,6 +24,7 @@ from control.status_snapshot import (
     rows,
     share_of,
     table,
+    tightening_lines,
     warnings_of,
 )
 from daemon.model.ids import without_digest
@@ -168,7 +170,7 @@ def activity_line(snapshot: Mapping[str, Any]) -> Text | None:
 
 
 def guard_line(snapshot: Mapping[str, Any]) -> Text | None:
-    """The keys of a live host, where they are needed or set; and the venue's own net."""
+    """The keys of a live host, where needed or set; the venue's own net; caps that were set."""
     parts: list[str] = []
     gating = table(snapshot, "gating")
     if any(gating.get(key) is True for key in ("needed", "enabled", "armed")):
@@ -179,6 +181,7 @@ def guard_line(snapshot: Mapping[str, Any]) -> Text | None:
         parts.append(f"gating {turned} ({needed})")
     if switch := clean(snapshot.get("dead_mans_switch") or ""):
         parts.append(f"dead man's switch: {switch.partition(';')[0]}")
+    parts += map(clean, tightening_lines(snapshot))
     return Text(" · ".join(parts), style="dim") if parts else None
 
 
@@ -375,6 +378,7 @@ def event_line(event: Mapping[str, Any]) -> Text:
     shown = [clean(event[key]) for key in _EVENT_PLAIN if _is_said(event.get(key))]
     if _is_said(event.get("old")) and _is_said(event.get("new")):
         shown.append(f"{clean(event['old'])}→{clean(event['new'])}")
+    shown += map(clean, cap_changes(event))
     shown += [f"{key}={clean(event[key])}" for key in _EVENT_NAMED if _is_said(event.get(key))]
     shown += [clean(event[key]) for key in ("reason", "msg") if _is_said(event.get(key))]
     line.append(" ".join(shown), style=style)

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from control.control_errors import ControlError
+from control.status_snapshot import tightening_lines
 from control.tool.client import call
 from control.tool.command_frame import is_interactive
 from daemon.assembly_notify import services_of
@@ -211,6 +212,8 @@ def _bring_up(
     click.echo(f"daemon    {socket}")
     if port := status.get("metrics_port"):
         click.echo(f"page      http://127.0.0.1:{port}/")
+    for line in tightening_lines(status):
+        click.echo(f"caps      {line}")
     if not with_session:
         click.echo("session   none: seatrial start --reason … begins one")
         return True

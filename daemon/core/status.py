@@ -186,6 +186,8 @@ def status(
             for iid, one in sorted(ctx.interceptor.risk.books.positions().items())
         },
         "caps": caps_used(ctx.interceptor.risk.usage(now_ns)),
+        "caps_tightened": ledger.tightenings(),
+        "caps_ended": dict(sorted(ledger.ended.items())),
         "prices_missing": ctx.interceptor.risk.valuation.unvalued(),
         "equity": _equity(ctx, now_ns),
         "incidents": _incidents(ledger),

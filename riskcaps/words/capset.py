@@ -247,6 +247,11 @@ class CapSet(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         made = self._changed(self.bots[bot], is_checked=False)  # it was, when it was read
         return replace(made, bots={}, reduce_oversized="deny")
 
+    def value_of(self, key: str) -> Any:
+        """The value of a dotted key, JSON-ready; None where there is no cap of that name."""
+        holder, spec, _ = self._locate(key)
+        return None if holder is None or spec is None else _plain_value(getattr(holder, spec.key))
+
     def tighten(self, changes: Mapping[str, Any]) -> "CapSet":
         """A stricter set. Keys are dotted: `orders_per_hour_max`, `symbols.BTCUSDT.sides`.
 

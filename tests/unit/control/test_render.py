@@ -113,6 +113,14 @@ def test_an_order_event_reads_as_a_sentence() -> None:
     ]
 
 
+def test_a_changed_cap_is_named_with_its_values() -> None:
+    changes = {"symbols.BTCUSDT.order_qty_base_max": "0.00001"}
+    event = {"event_type": "caps_changed", "changes": changes, "reason": "t"}
+    were = {"were": {"symbols.BTCUSDT.order_qty_base_max": "0.01"}}
+    assert "BTCUSDT.order_qty_base_max 0.01→0.00001 t" in event_line(event | were).plain
+    assert "BTCUSDT.order_qty_base_max →0.00001 t" in event_line(event).plain, "an older line"
+
+
 @pytest.mark.parametrize(
     "event", [{}, {"seq": None, "msg": {"a": 1}}, {"event_type": 7, "reason": [1]}, {"dropped": 3}]
 )
