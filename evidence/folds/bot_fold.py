@@ -47,6 +47,9 @@ from evidence.read.journal_lines import (
 )
 
 PREFIX = "bot:"
+LET_IN = frozenset({"active", "gone"})
+"""States of a bot that may place; one that is gone is back with its next order."""
+STOP_TYPES = frozenset({"STOP_LOSS", "STOP_LOSS_LIMIT", "TAKE_PROFIT", "TAKE_PROFIT_LIMIT"})
 PLACES, REPLACES, LISTS = "BotPlace", "BotReplace", "BotPlaceList"
 _CHECKED = ("instrument_id", "side", "order_type")
 
@@ -126,7 +129,7 @@ class BotsFold:
         self.problems = Faults()
         self.checked = 0
         self._open: dict[int, BotRequestSeen] = {}
-        self._asked_ns: dict[int, int] = {}
+        self._asked_ns: dict[int, tuple[int, object]] = {}
         """When the requests of this run came that have no answer yet."""
         self._ended: set[int] = set()
         """Requests of this run that have their line."""
@@ -137,6 +140,10 @@ class BotsFold:
         self._covers = False
         """Whether decisions of this journal state what comes before an order that is pending."""
         self._keys: dict[str, Ed25519PublicKey] = {}
+        self._shut: dict[str, str] = {}
+        """The state in which a bot may not place; empty: it may."""
+        self._reduces: dict[str, bool] = {}
+        """Whether a bot's stops only reduce, as its session's line says."""
         self._pairs: dict[str, tuple[str, str]] = {}
         self._seen = Recent()
 
@@ -184,6 +191,8 @@ class BotsFold:
         for spec in record.bots if isinstance(record.bots, list) else []:
             if isinstance(spec, dict) and isinstance(spec.get("name"), str):
                 self._bot(spec["name"])
+                if isinstance(told := spec.get("stops_reduce_only"), bool):
+                    self._reduces[spec["name"]] = told
                 key = public_key_of(spec.get("public_key"))
                 known = self._keys.get(spec["name"])
                 if key is not None:
@@ -201,7 +210,7 @@ class BotsFold:
         self._later(record)
         kind, request = record.input.get("type"), record.input.get("request")
         if type(request) is int:
-            self._asked_ns[request] = record.ts_ns
+            self._asked_ns[request] = record.ts_ns, record.input.get("bot")
             if len(self._asked_ns) > ASKED_KEPT:
                 del self._asked_ns[next(iter(self._asked_ns))]
         if kind not in (PLACES, REPLACES, LISTS):
@@ -276,6 +285,8 @@ class BotsFold:
             self._note("list_differs", record, f"{what} in a list that nobody asked for")
         if isinstance(record, OrderApprovedLine | OrderDeniedLine):
             self._hold_cover(record, asked.first, place)
+        if isinstance(record, OrderApprovedLine):
+            self._hold_reduce_only(record, asked.bot)
         theirs = asked.list_id if asked.list_id and what == "refused" else None
         if own_id != (theirs or place.get("client_order_id")):
             asked_as = theirs or place.get("client_order_id")
@@ -305,11 +316,20 @@ class BotsFold:
         if self._covers and not _is_same(brings, stated):  # older builds stated none
             self._note("cover_differs", record, f"{brings} comes before, {stated} decided")
 
+    def _hold_reduce_only(self, record: OrderApprovedLine, bot: str) -> None:
+        """Stops only reduce where the session's line says so of the bot, and nothing else does."""
+        told = self._reduces.get(bot)
+        if told is not None and record.reduce_only != (told and record.order_type in STOP_TYPES):
+            text = f"{record.order_type} with reduce_only {record.reduce_only}: the session's line "
+            self._note("reduce_only_differs", record, f"{text}says stops_reduce_only {told}")
+
     # ------------------------------------------------------------------ lines
     def _approved(self, record: OrderApprovedLine) -> None:
         name = self._name_of(record, record.owner)
         if name is None:
             return
+        if state := self._shut.get(name):
+            self._note("order_of_shut_out", record, f"an order of {name}, which is {state}")
         bot = self._bot(name)
         bot.orders += 1
         self._owners[record.client_order_id] = name
@@ -374,7 +394,10 @@ class BotsFold:
                 self._note("order_differs", record, text)
 
     def _answered(self, record: BotAnsweredLine) -> None:
-        asked_ns = self._asked_ns.pop(record.request, None)
+        asked_ns, bot = self._asked_ns.pop(record.request, (None, record.bot))
+        if bot != record.bot:
+            what = f"request {record.request} is {bot}'s, and {record.bot} was answered"
+            self._note("owner_differs", record, what)
         if asked_ns is not None and record.wait_ns != record.ts_ns - asked_ns:
             what = f"{record.bot} waited {record.wait_ns} ns as stated, "
             self._note("wait_differs", record, f"{what}{record.ts_ns - asked_ns} by the lines")
@@ -390,6 +413,7 @@ class BotsFold:
     def _switched(self, record: BotSwitchedLine) -> None:
         self._bot(record.bot).states.append(f"{record.state} by {record.by}: {record.reason}")
         del self._bot(record.bot).states[:-20]
+        self._shut[record.bot] = "" if record.state in LET_IN else record.state
 
     def _throttled(self, record: BotThrottledLine) -> None:
         self._bot(record.bot).throttled += record.count

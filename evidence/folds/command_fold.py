@@ -61,6 +61,7 @@ class DeedsFold:
         self._accepted: dict[str, int] = {}
         self._drill_asked = 0
         """The command whose drills have no line yet; 0: none."""
+        self._drill_id = ""
         self._seen: set[str] = set()
         self._kills_asked = self._kill_lines = 0
         self._run_seq = 0
@@ -121,6 +122,8 @@ class DeedsFold:
 
     def _command(self, record: CommandLine) -> None:
         if record.outcome != ACCEPTED:
+            if record.method == _DRILL and record.command_id == self._drill_id:
+                self._drill_asked = 0  # taken, and refused then: no such drill, a session is on
             return
         known = self._accepted.get(record.method, 0)
         self._accepted[record.method] = known + 1
@@ -130,7 +133,7 @@ class DeedsFold:
             if self._is_due and self._drill_asked:
                 what = f"the drill asked for at seq {self._drill_asked} has no line"
                 self._note("drill_absent", record, what)
-            self._drill_asked = record.seq
+            self._drill_asked, self._drill_id = record.seq, record.command_id
             self._seen.clear()
 
     def _takes(self, method: str, record: JournalLine, what: str) -> None:

@@ -5,10 +5,12 @@ Rules of this file:
    The last step repeats the figures of the steps before it.
 2. A kill lists, cancels, and lists until nothing of ours is there twice in a row: so its durations
    are in that order, none is longer than the time from its beginning to its line, and it has as
-   many rounds as that takes.
-3. It has canceled at most the orders that ended CANCELED from then on, and at least those among
-   them whose own cancel, asked for after it, the venue refused: they were gone by then. (Where it
-   says that something failed, an answer may be lost.)
+   many rounds as that takes. Where orders were under way it looks again until none can come, and
+   may cancel after it was empty.
+3. It has canceled at most the orders that ended CANCELED since it was asked for, and at least those
+   among them whose own cancel, asked for after it, the venue refused: they were gone by then.
+   (Where it says that something failed, an answer may be lost.) It does not wait for the main
+   loop, so what it has canceled may stand before its first line.
 4. Others' orders that the comparisons before and after it name were open while it looked.
 5. It holds of runs whose first line states the heartbeat's period, as in `command_fold`.
 """
@@ -19,7 +21,7 @@ from decimal import Decimal
 from typing import Any
 
 from evidence.folds.journal_fold import Handler
-from evidence.read.exact_amounts import NS_PER_MS, AmountTextError, amount
+from evidence.read.exact_amounts import NS_PER_MS, NS_PER_S, AmountTextError, amount, amount_or_zero
 from evidence.read.integrity import Faults
 from evidence.read.journal_lines import (
     CancelRejectLine,
@@ -42,6 +44,9 @@ LAST = frozenset({"verified_empty", "not_verified"})
 IN_ORDER = ("gate_ms", "cancel_ms", "empty_ms", "settled_ms")
 REPEATED = ("gate_ms", "latched_ms")
 SLACK_MS = 1
+SLACK_NS = SLACK_MS * NS_PER_MS
+EARLIER_NS = 60 * NS_PER_S
+"""How long a kill may be under way before the main loop writes its first line."""
 KEPT_MAX = 1_000
 
 
@@ -64,8 +69,11 @@ class Kill:
     asked: dict[str, int] = field(default_factory=dict)
     """Orders whose cancel was asked for since, and how often."""
     refused: set[str] = field(default_factory=set)
-    ended: set[str] = field(default_factory=set)
-    """Orders that ended CANCELED since."""
+    ended: dict[str, OrderStateLine] = field(default_factory=dict)
+    """Orders that ended CANCELED since, and in `EARLIER_NS` before its first line."""
+
+    has_company: bool = False
+    """Whether another process may have canceled at the same time (`kill --direct`)."""
 
     @property
     def has_failed(self) -> bool:
@@ -76,6 +84,36 @@ class Kill:
     def canceled(self) -> int:
         """What it says that it canceled; -1: it does not say."""
         return -1 if self.last is None or self.last.canceled is None else self.last.canceled
+
+    @property
+    def gone(self) -> dict[str, OrderStateLine]:
+        """Orders that ended CANCELED since it was asked for."""
+        since_ns = self.began_ns - SLACK_NS
+        return {cid: line for cid, line in self.ended.items() if line.ts_ns >= since_ns}
+
+    @property
+    def asked_ns(self) -> int:
+        """When it was asked for; where the engine was never told, the earliest that may be."""
+        if not self.began_ns:
+            return self.first.ts_ns - EARLIER_NS
+        return self.began_ns - _ns_of(self.first.gate_ms)
+
+    @property
+    def over_ns(self) -> int:
+        """When it was answered by its own figures; else its last line, or the latest time."""
+        last = self.last
+        if last is None:
+            return self.first.ts_ns + EARLIER_NS
+        longest = max(_ns_of(getattr(last, name)) for name in IN_ORDER)
+        return self.asked_ns + longest if self.began_ns and longest else last.ts_ns
+
+    @property
+    def least(self) -> int:
+        """How many it has canceled at least; a list is canceled by one of its orders."""
+        if self.has_failed or self.has_company:
+            return 0
+        gone = self.gone
+        return len({gone[cid].order_list_id or cid for cid in self.refused & gone.keys()})
 
 
 class KillsFold:
@@ -93,6 +131,10 @@ class KillsFold:
         self._command: CommandLine | None = None
         self._clock: ClockLine | None = None
         self._others: set[str] = set()
+        self._ended: dict[str, OrderStateLine] = {}
+        """Orders that ended CANCELED lately."""
+        self._by_others_ns = 0
+        """When the engine was last told of a stop by another process."""
 
     def handlers(self) -> Mapping[type[JournalLine], Handler]:
         """Kills, and what a kill does."""
@@ -124,6 +166,8 @@ class KillsFold:
         self._is_due = record.heartbeat_period_ms > 0
         self._now = self._command = self._clock = None
         self._others = set()
+        self._ended.clear()
+        self._by_others_ns = 0
 
     def _commanded(self, record: CommandLine) -> None:
         if record.method == "kill" and record.outcome == "accepted":
@@ -134,8 +178,15 @@ class KillsFold:
 
     def _told(self, record: ToldInputLine) -> None:
         told, kill = record.input, self._now
-        if told.type != "KillLatched" or kill is None or kill.began_ns:
-            return  # a latch of before the boot, or one that joined a kill
+        if told.type != "KillLatched":
+            return
+        if not told.actor.pid:  # another process has latched, and cancels by itself
+            self._by_others_ns = record.ts_ns
+            if kill is not None:
+                kill.has_company = True
+            return
+        if kill is None or kill.began_ns:
+            return  # it joined a kill
         kill.began_ns = told.ts_latched_ns
         self._same_person(kill.first, told.actor.name, told.reason)
 
@@ -148,7 +199,11 @@ class KillsFold:
     def _kill(self, record: KillLine) -> None:
         if record.step == FIRST:
             self._over()
-            self._now = Kill(record, others=set(self._others))
+            since_ns = record.ts_ns - EARLIER_NS
+            ended = {cid: one for cid, one in self._ended.items() if one.ts_ns >= since_ns}
+            company = bool(self._by_others_ns) and self._by_others_ns >= since_ns
+            others = set(self._others)
+            self._now = Kill(record, others=others, ended=ended, has_company=company)
             if (clock := self._clock) is not None:
                 self._now.offset_ns, self._now.sampled_ns = clock.offset_ns, clock.ts_ns
                 self._now.round_trip_ns = clock.round_trip_ns
@@ -192,9 +247,11 @@ class KillsFold:
         except AmountTextError:
             return
         longest = max((figure for _, figure in figures), default=Decimal(0))
-        told = [figure for _, figure in figures]
+        without = "empty_ms" if record.late_orders else ""  # looked again for those under way
+        in_order = [(name, figure) for name, figure in figures if name != without]
+        told = [figure for _, figure in in_order]
         if told != sorted(told):
-            names = ", ".join(name for name, _ in figures)
+            names = ", ".join(name for name, _ in in_order)
             self._differs(record, names, told, sorted(told))
         if kill.began_ns:
             gate = figures[0][1] if figures and figures[0][0] == "gate_ms" else Decimal(0)
@@ -207,6 +264,7 @@ class KillsFold:
         if (kill := self._now) is not None:
             cid = record.client_order_id
             kill.asked[cid] = kill.asked.get(cid, 0) + 1
+            kill.refused.discard(cid)  # it was not there yet, and this one may do it
 
     def _refused(self, record: CancelRejectLine) -> None:
         if (kill := self._now) is not None and kill.asked.get(record.client_order_id) == 1:
@@ -217,8 +275,14 @@ class KillsFold:
             kill.asked[record.client_order_id] = 0  # one that was not answered may have done it
 
     def _state(self, record: OrderStateLine) -> None:
-        if (kill := self._now) is not None and record.new == "CANCELED":
-            kill.ended.add(record.client_order_id)
+        if record.new != "CANCELED":
+            return
+        cid, ended = record.client_order_id, self._ended
+        ended[cid] = record
+        while record.ts_ns - next(iter(ended.values())).ts_ns > EARLIER_NS:
+            del ended[next(iter(ended))]
+        if (kill := self._now) is not None:
+            kill.ended[cid] = record
 
     def _reconciled(self, record: ReconciledLine) -> None:
         if record.failed:
@@ -241,8 +305,7 @@ class KillsFold:
         kill, self._now = self._now, None
         if kill is None or kill.last is None or kill.canceled < 0:
             return
-        least = 0 if kill.has_failed else len(kill.refused & kill.ended)
-        mine = min(max(kill.canceled, least), len(kill.ended))
+        mine = min(max(kill.canceled, kill.least), len(kill.gone))
         self._differs(kill.last, "canceled", kill.canceled, mine)
 
     def result(self) -> dict[str, Any]:
@@ -250,3 +313,11 @@ class KillsFold:
         if not self.checked:
             return {}
         return {"checked": self.checked, "problems": self.problems.plain()}
+
+
+def _ns_of(figure: object) -> int:
+    """Milliseconds as a line states them, in ns; 0 for what is none."""
+    try:
+        return int(amount_or_zero(None if figure is None else str(figure)) * NS_PER_MS)
+    except AmountTextError:
+        return 0

@@ -8,7 +8,6 @@ Rules of this file:
 3. Finished orders leave memory after a while, unless the caller keeps them for a cross-check.
 """
 
-import re
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -36,16 +35,15 @@ from evidence.read.journal_lines import (
     OrderStateLine,
     TimeoutLine,
 )
+from evidence.read.order_ids import counter_of
 
 TERMINAL = frozenset({"FILLED", "CANCELED", "EXPIRED", "REJECTED"})
-ABSENT_OUTCOMES = frozenset({"absent", "not_sent"})
+_ENDS_IN = {"absent": "REJECTED", "not_sent": "CANCELED"}
+"""The state that a doubt's end leaves the order in; its line stands before that of the end."""
+ABSENT_OUTCOMES = frozenset(_ENDS_IN)
 _SAME_STATE = {"APPROVED": "SUBMITTED"}
 """An approved order is sent in the turn of its approval; both words stand for that moment."""
 FINISHED_KEPT = 20_000
-_ID = re.compile(r"(st[0-9a-z]{6}o(?:[0-9a-z]{6}|[0-9a-z]{5}-))([0-9a-z]{5})[0-9a-z]{16}", re.ASCII)
-"""An order's id: prefix, instance, kind and boot; the counter; a digest (read/order_ids.py)."""
-_ID_WITHOUT_DIGEST = re.compile(r"(st[0-9a-z]{6}o[0-9a-z]{6,11})([0-9a-z]{5})", re.ASCII)
-
 
 REFUSED = frozenset({"-2011", "-2013", "-2038"})
 """Codes by which the venue's books refuse a cancel or an amend; others are those of its door."""
@@ -91,6 +89,8 @@ class Trail:
     unanswered: int = 0
     asked_in: list[str] = field(default_factory=list)
     """The run of each cancel or amend of it that left."""
+    is_reopened: bool = False
+    """Whether it works again after an end, and no line has told that it is held again."""
     is_replaced: bool = False
     """Whether it was to be replaced: the refusal of that is a row of the order in its place."""
 
@@ -195,7 +195,7 @@ class OrdersFold:
 
     def _check_counter(self, record: OrderApprovedLine) -> None:
         """Check that the counters in a run's ids have no gap, which would be a removed approval."""
-        prefix, digits = _counter_of(record.client_order_id)
+        prefix, digits = counter_of(record.client_order_id)
         try:
             number = int(digits, 36)
         except ValueError:
@@ -258,6 +258,7 @@ class OrdersFold:
     def _reopen(self, trail: Trail) -> None:
         self.finished.pop(trail.client_order_id, None)
         self.open[trail.client_order_id] = trail
+        trail.is_reopened, trail.outcome = True, ""
         if trail.ended_ns:
             self.ends[trail.state] = self.ends.get(trail.state, 0) - 1
             trail.ended_ns = 0
@@ -377,7 +378,9 @@ class OrdersFold:
         trail = self._known(record, f"resolution {record.outcome}")
         if trail is None:
             return
-        trail.outcome = record.outcome
+        if what := _misfit(record, trail):
+            self._problem("outcome_differs", record, f"{trail.client_order_id}: {what}")
+        trail.outcome, trail.is_reopened = record.outcome, False
         self.latency["unknown"].add(record.ts_ns - (trail.sent_ns or trail.approved_ns))
         if trail.is_ended:
             self._end(trail, record.ts_ns)
@@ -459,15 +462,6 @@ def reference_price_of(decision: Mapping[str, Any]) -> Decimal:
         return ZERO
 
 
-def _counter_of(client_order_id: str) -> tuple[str, str]:
-    """The prefix and counter of an id; ids of old builds are `prefix-counter`."""
-    found = _ID.fullmatch(client_order_id) or _ID_WITHOUT_DIGEST.fullmatch(client_order_id)
-    if found is not None:
-        return found[1], found[2]
-    prefix, _, digits = client_order_id.rpartition("-")
-    return prefix, digits
-
-
 def _follows(old: str, trail: Trail) -> bool:
     """Whether a state line starts where the lines before it left the order."""
     before = _SAME_STATE.get(trail.state, trail.state)
@@ -475,6 +469,21 @@ def _follows(old: str, trail: Trail) -> bool:
     # A cancel or replace that leaves moves the order to pending with its own line.
     pending = trail.cancel_requested and claimed in {"PENDING_CANCEL", "PENDING_REPLACE"}
     return not old or claimed == before or pending
+
+
+def _misfit(record: OrderResolvedLine, trail: Trail) -> str:
+    """Why an approved order's doubt cannot have ended like this; empty: it can."""
+    due = _ENDS_IN.get(record.outcome)
+    if due is None:
+        if record.outcome != "adopted":
+            return f"outcome {record.outcome!r} is none"
+        if not trail.is_reopened:
+            return f"adopted, but it was approved, and {trail.state} is no return from an end"
+        return "" if record.order else "adopted, but the line does not carry the order"
+    if trail.state != due:
+        return f"{record.outcome} leaves an order {due}, but it was {trail.state}"
+    is_shown = trail.order_id or trail.exec_ids
+    return f"{record.outcome}, but the venue has shown it" if is_shown else ""
 
 
 def _fill_row(record: FillLine) -> JournalledFill:

@@ -49,6 +49,11 @@ from evidence.read.journal_lines import (
 )
 
 HALTED, ACTIVE, DOWN, SUBMITTED = "HALTED", "ACTIVE", "DOWN", "SUBMITTED"
+CRASH, READY = "crash", "READY"
+OURS = frozenset({"operator", "engine", "drill"})
+"""Whose orders are no strategy's: people's, the engine's own and a rehearsal's."""
+KEEPS_READY_AWAY = ("order", "market")
+"""Links without which the gate is not READY."""
 UNKNOWN, PENDING_CANCEL = "UNKNOWN", "PENDING_CANCEL"
 BINDING = ("version", "commit", "code", "config_hash", "account", "environment")
 BRINGS_ABOUT: Mapping[str, type[JournalLine]] = {
@@ -75,6 +80,9 @@ class StatesFold:
         self.problems = Faults()
         self.checked = 0
         self._is_due = False
+        self._session_run = ""
+        self._traders: set[object] = set()
+        """The strategies of the session, by its line."""
         self._trading, self._gate = HALTED, DOWN
         self._working: dict[str, str] = {}
         """Open orders, with the last state of each."""
@@ -183,6 +191,8 @@ class StatesFold:
         self._by_command("start", record, record.by)
         self._effects[SessionStartLine] += 1
         self._session_ns, self._halted_for = record.ts_ns, ""
+        self._session_run = record.run_id
+        self._traders = set(record.strategies) if isinstance(record.strategies, list) else set()
         run = self._run
         for name in BINDING if run is not None else ():
             self._equal(record, name, getattr(record, name), getattr(run, name))
@@ -200,6 +210,9 @@ class StatesFold:
         if self._session_ns:
             due_ms = (record.ts_ns - self._session_ns) // NS_PER_MS
             self._equal(record, "duration in ms", str(record.duration_ms), str(due_ms))
+        if self._session_ns and self._session_run != record.run_id:
+            kind = record.reason.partition(":")[0]
+            self._equal(record, "end of a session of a run before", kind, CRASH)
         if self._halted_for and not record.reason.startswith("flatten"):
             self._equal(record, "reason", record.reason, self._halted_for)
         self._session_ns, self._halted_for = 0, ""
@@ -234,6 +247,7 @@ class StatesFold:
         self._goes_on(record)
         self._equal(record, "trading state", record.trading_state, self._trading)
         self._equal(record, "gate", record.gate_state, self._gate)
+        self._not_ready_without(record, *KEEPS_READY_AWAY)
         if self._is_whole:
             unknown = sum(state == UNKNOWN for state in self._working.values())
             self._equal(record, "open orders", record.open_orders, len(self._working))
@@ -247,6 +261,11 @@ class StatesFold:
                 self._differs("stop_absent", record, f"the session goes on after incident {name}")
 
     # ------------------------------------------------------------------ links
+    def _not_ready_without(self, record: JournalLine, *links: str) -> None:
+        lost = [one for one in links if one in KEEPS_READY_AWAY and self._down_ns.get(one, 0)]
+        if lost and self._gate == READY:
+            self._differs("link_differs", record, f"{lost[0]} was lost, and the gate stayed READY")
+
     def _connected(self, record: ConnectedLine) -> None:
         if record.link in self._down_ns:
             self._differs("link_differs", record, f"{record.link} is up for the first time, again")
@@ -260,6 +279,7 @@ class StatesFold:
 
     def _reconnect(self, record: ReconnectLine) -> None:
         since_ns = self._down_ns.get(record.link, 0)
+        self._not_ready_without(record, record.link)
         if not since_ns:
             what = f"{record.link} is up again, and was not lost: its loss is absent"
             self._differs("link_differs", record, what)
@@ -328,6 +348,10 @@ class StatesFold:
         """A decision states the trading state that it was made in, and the clock's last sample."""
         standing = record.decision.get("standing", record.decision)
         stated = standing.get("trading_state") if isinstance(standing, Mapping) else None
+        known = self._traders | OURS
+        if record.session_id and record.owner is None and record.strategy_id not in known:
+            what = f"an order of {record.strategy_id}, which its session does not name"
+            self._differs("strategy_differs", record, what)
         if stated is not None:
             self._equal(record, "trading state", stated, self._trading)
             clock = standing.get("clock")

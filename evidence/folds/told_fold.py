@@ -5,9 +5,12 @@ Rules of this file:
    cancel or amend, a rate limit, a trade and a comparison have an input of that moment that says
    the same; and such an input has its line.
 2. A comparison states the balances of its snapshot and each open order there that is not ours. The
-   trades that it has recovered are the lines between the snapshot and it.
+   trades that it has recovered are the lines between the snapshot and it. An order that was proven
+   absent was so by a snapshot or an answer; one that was never sent, by the link's word, or by the
+   bot's request of whose list it was a part.
 3. An input of a command has its command line. One that was accepted has its input, unless the run
-   ended then. A user id has one name in a run.
+   ended then. A user id has one name in a run among those who asked over the socket: a drill, and
+   a stop without the daemon, name themselves.
 4. It holds of runs whose first line says which inputs are lines (`ticks`); older daemons' do not.
 """
 
@@ -15,7 +18,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from evidence.folds.journal_fold import Handler, Recent
+from evidence.folds.order_fold import ABSENT_OUTCOMES
 from evidence.folds.state_fold import BRINGS_ABOUT, SETTLES_NS
+from evidence.read.bot_lines import BotInputLine
 from evidence.read.exact_amounts import AmountTextError, amount, amount_or_zero
 from evidence.read.integrity import Faults
 from evidence.read.journal_lines import (
@@ -29,6 +34,7 @@ from evidence.read.journal_lines import (
     JournalFaultLine,
     JournalLine,
     OrderApprovedLine,
+    OrderResolvedLine,
     RateLimitLine,
     ReconciledLine,
     ReconnectLine,
@@ -63,6 +69,8 @@ class ToldFold:
         """Inputs of this moment whose line has not come."""
         self._trades: dict[str, ToldFill] = {}
         """Trades that the inputs of this moment tell of."""
+        self._proofs: set[tuple[str, str]] = set()
+        """Orders that an input of this moment proves absent or never sent."""
         self._booked = Recent()
         self._orders = Recent()
         self._snapshot: ToldSnapshot | None = None
@@ -79,6 +87,7 @@ class ToldFold:
             RunStartLine: self._run_start,
             RunStopLine: self._run_stop,
             ToldInputLine: self._told,
+            BotInputLine: self._asked,
             ConnectedLine: lambda line: self._made(line, "LinkUp", line.link),
             ReconnectLine: lambda line: self._made(line, "LinkUp", line.link),
             DisconnectedLine: lambda line: self._made(line, "LinkDown", line.link, line.msg),
@@ -93,6 +102,7 @@ class ToldFold:
                 line, "VenueCancelReject", line.client_order_id, line.code, line.msg),
             AmendRejectLine: self._amend_reject,
             OrderApprovedLine: self._approved,
+            OrderResolvedLine: self._resolved,
             FillLine: self._fill,
             ReconciledLine: self._reconciled,
             CommandLine: self._command,
@@ -108,6 +118,7 @@ class ToldFold:
         self._instance = record.instance
         self._waiting.clear()
         self._trades.clear()
+        self._proofs.clear()
         self._snapshot, self._balances = None, {}
         self._commands.clear()
         self._names.clear()
@@ -131,6 +142,7 @@ class ToldFold:
             self._all_booked(record)
         self._waiting.clear()
         self._trades.clear()
+        self._proofs.clear()
         self._snapshot, self._recovered = None, 0
 
     def _all_booked(self, record: JournalLine) -> None:
@@ -151,12 +163,21 @@ class ToldFold:
         elif told.snapshot is not None:
             self._snapshot, self._recovered = told.snapshot, 0
             self._trades |= {fill.exec_id: fill for fill in _recovered(told.snapshot)}
+        elif told.absent is not None:
+            self._proofs.add(("absent", told.absent.client_order_id))
+        elif told.type == "NotSent":
+            self._proofs.add(("not_sent", told.client_order_id))
         elif told.type == "Command":
             self._commanded(record)
         elif told.type == "KillLatched":
-            self._named(record, told.actor.uid, told.actor.name)
+            self._told_name(record)
         elif (key := self._key_of(told)) is not None:
             self._waiting.setdefault(key, []).append(record)
+
+    def _asked(self, record: BotInputLine) -> None:
+        """A list of which one order is refused does not leave, and no order of it is sent."""
+        self._moment(record)
+        self._proofs.add(("not_sent", ""))
 
     def _key_of(self, told: ToldInput) -> Key | None:
         """What its line must state; None: it may have none."""
@@ -202,6 +223,16 @@ class ToldFold:
 
     def _approved(self, record: OrderApprovedLine) -> None:
         self._orders.is_new(record.client_order_id)
+
+    def _resolved(self, record: OrderResolvedLine) -> None:
+        if not self._is_due or record.outcome not in ABSENT_OUTCOMES:
+            return
+        self._moment(record)
+        self.checked += 1
+        proofs = {(record.outcome, record.client_order_id), (record.outcome, "")} & self._proofs
+        if not proofs and (record.outcome == "not_sent" or self._snapshot is None):
+            what = f"{record.client_order_id} {record.outcome}: nothing of its moment proves it"
+            self._note("input_absent", record, what)
 
     def _amend_reject(self, record: AmendRejectLine) -> None:
         if record.by == "venue":
@@ -273,6 +304,11 @@ class ToldFold:
                 self._note("input_differs", record, what)
 
     # ------------------------------------------------------------------ commands
+    def _told_name(self, record: ToldInputLine) -> None:
+        actor = record.input.actor
+        if actor.pid > 0:
+            self._named(record, actor.uid, actor.name)
+
     def _named(self, record: JournalLine, uid: int | None, name: str | None) -> None:
         if uid is None or uid < 0 or not name:
             return
@@ -298,7 +334,7 @@ class ToldFold:
         if told.method == "shutdown" and told.command_id.startswith(BY_SIGNAL):
             self._commands.pop(told.command_id, None)
             return
-        self._named(record, told.actor.uid, told.actor.name)
+        self._told_name(record)
         if told.method not in FROM_COMMANDS:
             return
         self.checked += 1

@@ -6,6 +6,7 @@ themselves are judged again by `seatrial preflight`, which has the observations.
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -31,12 +32,21 @@ def why_not_believed(report: Artifact, bound: Mapping[str, Any]) -> str:
     told = value.get("exit_code")
     if told != code or isinstance(told, bool):
         return f"it tells exit code {told}; its trials give {code}"
+    counts = value.get("counts")
+    if counts is not None and counts != _counts(value.get("trials"), counts):
+        return "its counts are not those of its trials: one was left out, or another outcome told"
     if code:
         return f"not passed: {value.get('verdict')}"
     for key, wanted in bound.items():
         if value.get(key) != wanted:
             return f"{key} is {value.get(key)!r}; the policy asks for {wanted!r}"
     return ""
+
+
+def _counts(trials: Any, stated: object) -> dict[str, int]:
+    """How often each outcome is told, with a zero for those that are stated and not told."""
+    found = Counter(str(row.get("outcome")) for row in trials)
+    return {**dict.fromkeys(stated if isinstance(stated, dict) else (), 0), **found}
 
 
 def _exit_code(trials: object) -> int | None:

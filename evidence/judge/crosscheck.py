@@ -167,6 +167,8 @@ def _order_differences(
         yield f"the journal proved it {trail.outcome}, the venue has it"
     if str(row.get("side")) != trail.side or str(row.get("symbol")) != trail.symbol:
         yield f"the venue has {row.get('side')} {row.get('symbol')}"
+    if row.get("type") and trail.order_type and row["type"] != trail.order_type:
+        yield f"{trail.order_type} here, {row['type']} there"
     try:
         qty, executed = amount(row.get("qty")), amount_or_zero(row.get("executed_qty"))
         price = amount_or_zero(row.get("price"))

@@ -3,7 +3,8 @@
 Rules of this file:
 1. A placement that the venue refused stands in the journal as refused.
 2. A cancel or an amend that the venue refused as such (`REFUSED`) has a line, or a line that it was
-   not answered; and such a line has its row. A venue whose books list no refusals says nothing.
+   not answered; and such a line has its row where the books list cancels: books without that list
+   tell of placements only. A venue whose books list no refusals says nothing.
 3. The answer may have been under way when a run ended: a line is demanded where the run has
    compared its books since, and not of what a run asked for that crashed.
 """
@@ -78,6 +79,8 @@ def match_refusals(
         for what in rows[: max(absent, 0)]:
             have = f"{trail.refusals} in the journal, {len(rows)} at the venue"
             seen.refusals_missing_from_journal.add(f"{what} (of {cid}: {have})")
+    if not isinstance(ledger.get("cancels"), list):
+        return
     for cid, trail in trails.items():
         if trail.refusals > there[cid] and not trail.is_replaced:
             have = f"{trail.refusals} in the journal, {there[cid]} at the venue"

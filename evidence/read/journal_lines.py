@@ -459,6 +459,7 @@ class KillLine(JournalLine, tag=EventType.KILL.value, gc=False):
     others_open: int | None = None
     canceled: int | None = None
     rounds: int | None = None
+    late_orders: int | None = None
     msg: str | None = ""
 
 

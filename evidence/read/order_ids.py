@@ -26,6 +26,11 @@ _ID = re.compile(
     r"([0-9a-z]{16})",
     re.ASCII,
 )
+_COUNTED = re.compile(
+    r"(st[0-9a-z]{6}o(?:[0-9a-z]{6}|[0-9a-z]{5}-))([0-9a-z]{5})[0-9a-z]{16}", re.ASCII
+)
+"""Prefix, instance, kind and boot; the counter; a digest."""
+_COUNTED_WITHOUT_DIGEST = re.compile(r"(st[0-9a-z]{6}o[0-9a-z]{6,11})([0-9a-z]{5})", re.ASCII)
 _WITHOUT_DIGEST = re.compile(
     r"st([0-9a-z]{6})(?:([oc])([0-9a-z]{3,8})([0-9a-z]{3})([0-9a-z]{5})"
     r"|-([0-9a-z]+)-([0-9a-z]+)(?:-c)?)",
@@ -89,3 +94,12 @@ def run_of(run_id: str) -> tuple[str, int, str] | None:
         return None
     wide = len(number) > 3
     return (instance, int(number, 36), "" if wide else nonce)
+
+
+def counter_of(client_order_id: str) -> tuple[str, str]:
+    """The prefix and counter of an id; ids of old builds are `prefix-counter`."""
+    for shape in (_COUNTED, _COUNTED_WITHOUT_DIGEST):
+        if (found := shape.fullmatch(client_order_id)) is not None:
+            return found[1], found[2]
+    prefix, _, digits = client_order_id.rpartition("-")
+    return prefix, digits

@@ -47,6 +47,12 @@ class ToldRefusal(msgspec.Struct, gc=False):
     reason: str = ""
 
 
+class ToldAbsence(msgspec.Struct, gc=False):
+    """The venue knows no such order."""
+
+    client_order_id: str = ""
+
+
 class ToldBalance(msgspec.Struct, gc=False):
     """What the venue says that we have of an asset."""
 
@@ -71,6 +77,8 @@ class ToldActor(msgspec.Struct, frozen=True, gc=False):
 
     uid: int = -1
     name: str = ""
+    pid: int = 0
+    """0: not a caller of the socket, so the name is not the one that the user id has there."""
 
 
 class ToldInput(msgspec.Struct, gc=False):
@@ -89,6 +97,7 @@ class ToldInput(msgspec.Struct, gc=False):
     reject: ToldRefusal | None = None
     report: ToldReport | None = None
     snapshot: ToldSnapshot | None = None
+    absent: ToldAbsence | None = None
     actor: ToldActor = ToldActor()
     command_id: str = ""
     method: str = ""
@@ -104,6 +113,7 @@ class ToldInputLine(JournalLine, tag_field=TAG, tag=EventType.INPUT.value, kw_on
 TOLD = frozenset({
     "LinkUp", "LinkDown", "VenueCancelReject", "VenueAmendReject", "OutcomeUnknown", "ClockSampled",
     "RateLimited", "JournalFault", "SnapshotTaken", "KillLatched", "Command", "VenueReport",
+    "NotSent", "OrderAbsent",
 })  # fmt: skip
 UNREAD = frozenset({
     "MarketData", "PublicTrade", "TimerFired", "BalancesChanged", "BudgetSampled",

@@ -151,6 +151,36 @@ def told_of_anothers(records: Lines) -> None:
             return
 
 
+def made_to_only_reduce(records: Lines) -> None:
+    """An order that may open a position is given out as one that only reduces."""
+    line = records[_first(records, "order_approved")]
+    line["reduce_only"] = line["decision"]["reduce_only"] = not line["reduce_only"]
+
+
+def a_suspension_is_told_earlier(records: Lines) -> None:
+    """A bot that went on placing is given out as suspended before."""
+    line = records[_first(records, "order_approved")]
+    other = next(one for one in records if one["event_type"].startswith("bot_"))
+    made = {k: other[k] for k in records[0] if k in other} | {
+        "event_type": "bot_switched", "bot": line["owner"]["bot"], "state": "suspended",
+        "reason": "calm", "by": "alice",
+    }  # fmt: skip
+    place = next(n for n, one in enumerate(records) if one["event_type"] == "session_start")
+    records.insert(place, {**made, "ts_ns": records[place]["ts_ns"]})
+
+
+def a_cancel_is_anothers(records: Lines) -> None:
+    """A bot's request to cancel is given out as another bot's."""
+    answer = next(
+        one
+        for one in records
+        if one["event_type"] == "bot_answered" and one["kind"].startswith("cancel")
+    )
+    for one in records:
+        if one["event_type"] == "input" and one["input"].get("request") == answer["request"]:
+            one["input"]["bot"] = "another"
+
+
 BOT_TRICKS: list[tuple[Trick, str]] = [
     (slipped_past, "never_asked"),
     (slipped_without_owner, "owner_absent"),
@@ -161,5 +191,8 @@ BOT_TRICKS: list[tuple[Trick, str]] = [
     (asked_for_less, "order_differs"),
     (asked_twice, "ended_twice"),
     (told_of_anothers, "told_of_another"),
+    (made_to_only_reduce, "reduce_only_differs"),
+    (a_suspension_is_told_earlier, "order_of_shut_out"),
+    (a_cancel_is_anothers, "owner_differs"),
 ]
 """Each trick, and the fault that gives it away."""

@@ -11,6 +11,8 @@ from daemon.model.records import EventType
 from evidence.report.report import build_report
 from tests.support.journal_maker import JournalMaker
 
+COMMAND_FIELDS = ("command_id", "method", "uid", "role", "reason", "outcome", "msg")
+
 
 class Story(JournalMaker):
     """A journal as today's daemon writes it: with its commands, its boot, its totals."""
@@ -171,6 +173,20 @@ def test_a_second_drill_that_was_asked_for_has_a_line(tmp_path: Path) -> None:
     made.drill("reconcile")
     made.run_stop()
     assert told(made, tmp_path / "other") == []
+
+
+def test_a_drill_that_was_taken_and_then_refused_has_no_line(tmp_path: Path) -> None:
+    """There is no drill of that name, or a session is on: the command's line says so."""
+    made = Story()
+    made.boot()
+    made.command("drill")
+    refused = {**made.records[-1], "outcome": "refused", "msg": "bad_params: no drill 'x'"}
+    made.write(EventType.COMMAND, **{name: refused[name] for name in COMMAND_FIELDS})
+    made.command("drill")
+    made.compare()
+    made.drill("reconcile")
+    made.run_stop()
+    assert told(made, tmp_path) == []
 
 
 def test_of_an_older_daemons_journal_nothing_of_it_is_demanded(tmp_path: Path) -> None:

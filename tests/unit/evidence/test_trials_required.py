@@ -97,7 +97,16 @@ def _false(row: dict[str, Any]) -> None:
     row["trials"][1]["outcome"] = "PASS"
 
 
-@pytest.mark.parametrize("edit", [_code, _outcome, _untold, _false])
+def _left_out(row: dict[str, Any]) -> None:
+    row["trials"] = [one for one in row["trials"] if one["outcome"] != "FINDING"]
+    row["exit_code"] = 0
+
+
+def _met(row: dict[str, Any]) -> None:
+    row["trials"][1]["outcome"], row["exit_code"] = "MET BY THE GATE", 0
+
+
+@pytest.mark.parametrize("edit", [_code, _outcome, _untold, _false, _left_out, _met])
 @pytest.mark.parametrize("rehashed", [False, True])
 def test_a_report_that_was_edited_by_hand_is_red(
     status_dir: Path, edit: Callable[[dict[str, Any]], None], *, rehashed: bool

@@ -133,3 +133,30 @@ def test_no_record_explains_a_traded_asset_away(
     books["balances"]["BTC"]["free"] = str(have + 1)
     monkeypatch.setattr(maker, "books", lambda: books)
     assert judged(maker, tmp_path).verdict == "NO_GO"
+
+
+def with_a_cancel_that_came_too_late() -> JournalMaker:
+    """Its refusal stands in the journal, and not among the books' refusals."""
+    maker = started()
+    cid = maker.approve("BTCUSDT", "BUY", "0.02", "3000")
+    maker.accept(cid)
+    maker.fill(cid)
+    maker.write(
+        EventType.CANCEL_REJECT, client_order_id=cid, symbol="BTCUSDT",
+        instrument_id=f"BTCUSDT@{maker.exchange}", code=-2011, msg="Unknown order sent.",
+    )  # fmt: skip
+    ended(maker)
+    return maker
+
+
+def test_books_that_list_cancels_have_every_refused_one(tmp_path: Path) -> None:
+    report = judged(with_a_cancel_that_came_too_late(), tmp_path)
+    assert "refusals missing from ledger" in " ".join(report.reasons)
+
+
+def test_books_without_cancels_list_refused_placements_only(tmp_path: Path) -> None:
+    """The books of simulated venues that older journals were made with."""
+    maker = with_a_cancel_that_came_too_late()
+    del maker.ledger["cancels"]
+    report = judged(maker, tmp_path)
+    assert "refusals missing from ledger" not in " ".join(report.reasons)

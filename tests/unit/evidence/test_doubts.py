@@ -1,0 +1,125 @@
+"""How a doubt about an order ends: no outcome can be put in another's place. And the end of an
+order that the loop hears of before a kill's first line is that kill's all the same."""
+
+from itertools import permutations
+from typing import Any
+
+import pytest
+
+from daemon.model.records import EventType
+from evidence.folds.kill_fold import HEARD_BEFORE_NS, KillsFold
+from evidence.folds.order_fold import OrdersFold
+from evidence.folds.told_fold import ToldFold
+from evidence.read.journal_reader import decoded
+from tests.support.journal_maker import JournalMaker, encode
+
+STATES = {"absent": "REJECTED", "not_sent": "CANCELED", "adopted": "ACCEPTED"}
+INPUTS: dict[str, dict[str, Any]] = {
+    "absent": {"type": "OrderAbsent", "absent": {}},
+    "not_sent": {"type": "NotSent", "request": "place"},
+}
+
+
+def problems(fold: OrdersFold | ToldFold | KillsFold, maker: JournalMaker) -> dict[str, int]:
+    """What a fold finds in the lines, and how often."""
+    handlers = fold.handlers()
+    for record in decoded(encode(maker.records)):
+        if (handler := handlers.get(type(record))) is not None:
+            handler(record)
+    return fold.problems.counts
+
+
+def begun() -> JournalMaker:
+    maker = JournalMaker()
+    maker.run_start(ticks="all", heartbeat_period_ms=1000)
+    maker.session_start()
+    return maker
+
+
+def in_doubt(state: str, outcome: str, *, told: str = "", order: object = None) -> JournalMaker:
+    """An order that became UNKNOWN, then `state`; its doubt is said to have ended as `outcome`."""
+    maker = begun()
+    cid = maker.approve("BTCUSDT", "BUY", "0.01", "3000")
+    maker.state(cid, "UNKNOWN", "silence")
+    maker.wait()
+    if told:
+        made = {**INPUTS[told], "client_order_id": cid, "absent": {"client_order_id": cid}}
+        if told != "absent":
+            del made["absent"]
+        maker.write(EventType.INPUT, input=made)
+    maker.state(cid, state, "reject" if state == "REJECTED" else "ack")
+    more = {} if order is None else {"order": order}
+    maker.write(
+        EventType.ORDER_RESOLVED, client_order_id=cid, symbol="BTCUSDT", outcome=outcome,
+        proof="as it is", **more,
+    )  # fmt: skip
+    return maker
+
+
+@pytest.mark.parametrize("outcome", ["absent", "not_sent"])
+def test_an_end_of_a_doubt_with_its_state_and_its_input_is_right(outcome: str) -> None:
+    made = in_doubt(STATES[outcome], outcome, told=outcome)
+    assert problems(OrdersFold(), made) == {}
+    assert problems(ToldFold(), made) == {}
+
+
+@pytest.mark.parametrize(("true", "stated"), list(permutations(STATES, 2)))
+def test_no_outcome_stands_for_another(true: str, stated: str) -> None:
+    made = in_doubt(STATES[true], stated, order={"qty": "0.01"})
+    assert problems(OrdersFold(), made) == {"outcome_differs": 1}
+
+
+def test_an_outcome_that_nobody_knows_is_a_problem() -> None:
+    assert problems(OrdersFold(), in_doubt("REJECTED", "lost")) == {"outcome_differs": 1}
+
+
+@pytest.mark.parametrize(("true", "stated"), [("absent", "not_sent"), ("not_sent", "absent")])
+def test_state_and_outcome_changed_together_lack_the_input(true: str, stated: str) -> None:
+    made = in_doubt(STATES[stated], stated, told=true)
+    assert problems(OrdersFold(), made) == {}
+    assert problems(ToldFold(), made) == {"input_absent": 1}
+
+
+def test_an_order_that_the_venue_has_shown_was_neither_absent_nor_unsent() -> None:
+    maker = begun()
+    cid = maker.approve("BTCUSDT", "BUY", "0.01", "3000")
+    maker.accept(cid)
+    maker.cancel(cid)
+    maker.write(EventType.ORDER_RESOLVED, client_order_id=cid, outcome="not_sent", proof="")
+    assert problems(OrdersFold(), maker) == {"outcome_differs": 1}
+
+
+@pytest.mark.parametrize("order", [None, {"qty": "0.01"}])
+def test_an_order_that_returns_is_adopted_with_all_that_it_is_held_for(order: object) -> None:
+    maker = in_doubt("REJECTED", "absent")
+    cid = maker.records[-1]["client_order_id"]
+    common = {"client_order_id": cid, "symbol": "BTCUSDT"}
+    maker.write(
+        EventType.ORDER_STATE, **common, old="REJECTED", new="ACCEPTED", order_id="9",
+        why="open there", cum_qty="0", venue_cum_qty="0", source="snapshot",
+    )  # fmt: skip
+    more = {} if order is None else {"order": order}
+    maker.write(EventType.ORDER_RESOLVED, **common, outcome="adopted", proof="", **more)
+    fold = OrdersFold()
+    assert problems(fold, maker) == ({} if order else {"outcome_differs": 1})
+    assert list(fold.open) == [cid], "it works, and its end is awaited"
+
+
+@pytest.mark.parametrize(
+    ("before_ns", "found"), [(1, {}), (HEARD_BEFORE_NS + 1, {"kill_differs": 1})]
+)
+def test_an_end_that_is_heard_of_before_the_kills_line(
+    before_ns: int, found: dict[str, int]
+) -> None:
+    maker = begun()
+    cid = maker.approve("BTCUSDT", "BUY", "0.01", "3000")
+    maker.accept(cid)
+    maker.state(cid, "CANCELED", "kill")
+    maker.now_ns += before_ns
+    maker.write(EventType.KILL, step="gate_closed", gate_ms="0.1", by="root", reason="test")
+    maker.write(
+        EventType.KILL, step="verified_empty", gate_ms="0.1", cancel_ms="1", empty_ms="2",
+        canceled=1, rounds=3, others_open=0, by="root", reason="test",
+    )  # fmt: skip
+    maker.run_stop()
+    assert problems(KillsFold(), maker) == found
