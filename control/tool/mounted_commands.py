@@ -70,7 +70,7 @@ def _check_config(path: Path) -> list[str]:
 
 
 def _unknown_cap(key: str) -> str:
-    return str(importlib.import_module("riskcaps.words.capset").unknown_cap(key))
+    return str(importlib.import_module("riskcaps.words.explain").unknown_cap(key))
 
 
 def _symbol_facts(

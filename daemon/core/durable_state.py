@@ -94,7 +94,7 @@ class DurableState:
         """What operators have tightened since; another config begins anew."""
         self.ended: dict[str, Any] = {}
         """What operators had tightened before [caps] was edited: it holds no more."""
-        self._config_caps = interceptor.risk.capset
+        self.config_caps = interceptor.risk.capset
         self.newest_id = ""
         """The latest client order id of ours that is known."""
         self.basis: dict[str, Decimal] = {}
@@ -288,21 +288,6 @@ class DurableState:
         self.interceptor.risk.set_capset(self.interceptor.risk.capset.tighten(changes))
         self.tightened.append(dict(changes))
 
-    def caps_changed(self, old_hash: str, changes: Mapping[str, Any]) -> None:
-        """CAPS_CHANGED of the journal: it holds where it was said of the caps that we have."""
-        if old_hash == self.interceptor.risk.capset.hash:
-            self.tighten(changes)
-        else:
-            self.ended |= changes
-
-    def tightenings(self) -> list[dict[str, Any]]:
-        """Each cap that `caps set` made stricter and that holds: `cap`, `value`, `config`."""
-        values = {key: value for changes in self.tightened for key, value in changes.items()}
-        return [
-            {"cap": key, "value": value, "config": self._config_caps.value_of(key)}
-            for key, value in sorted(values.items())
-        ]
-
     def re_enable(self, by: str, now_ns: int) -> None:
         """EXPLANATION with `re_enabled`: a named human has looked."""
         self.heard(self.interceptor.risk.re_enable(by, now_ns))
@@ -398,12 +383,9 @@ class DurableState:
         incidents = [from_plain(Incident, data) for data in state["incidents"]]
         self.incidents = {one.incident_id: one for one in incidents}
         caps = state.get("caps", {})
-        if caps.get("config") == self.config_caps_hash:
-            for changes in caps["tightened"]:
-                self.tighten(changes)
-        else:
-            for changes in caps.get("tightened", ()):
-                self.ended |= changes
+        is_same = caps.get("config") == self.config_caps_hash
+        for changes in caps.get("tightened", ()):
+            (self.tighten if is_same else self.ended.update)(changes)
         known = state.get("newest_id")  # old checkpoints: the orders that they still hold
         self.newest_id = max(self.books.orders, key=rank_of, default="") if known is None else known
         self.latched = state["latched"]

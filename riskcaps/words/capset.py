@@ -7,7 +7,6 @@ Rules of this file:
 3. A running daemon accepts stricter values only; loosening needs the config and a restart.
 """
 
-import difflib
 import hashlib
 import json
 from collections.abc import Mapping
@@ -291,20 +290,6 @@ class CapSet(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             return self, PORTFOLIO_CAPS.get(key), ""
         name, _, cap = rest.rpartition(".")
         return self.symbols.get(name), SYMBOL_CAPS.get(cap), name
-
-
-def unknown_cap(key: str) -> str:
-    """What is wrong with the name of a dotted key; empty: there is a cap of that name."""
-    name, known = key.rpartition(".")[2], SYMBOL_CAPS if "." in key else PORTFOLIO_CAPS
-    if name in known:
-        return ""
-    scoped = {
-        **{cap: f"SYMBOL.{cap}" for cap in SYMBOL_CAPS},
-        **{cap: cap for cap in PORTFOLIO_CAPS},
-    }
-    close = difflib.get_close_matches(name, scoped, n=1)
-    mend = f"did you mean {scoped[close[0]]}?" if close else "see `seatrial caps explain`"
-    return f"there is no cap {key!r}; {mend}"
 
 
 SYMBOL_CAPS = specs_of(SymbolCaps)

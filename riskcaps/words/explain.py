@@ -5,6 +5,7 @@ Rules of this file:
 2. A cap that is zero says that it denies; nothing is left to guess.
 """
 
+import difflib
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
@@ -68,6 +69,20 @@ def explain_rows(
         holder = caps.symbols[symbol]
         rows += [_row(spec, symbol, getattr(holder, k), used) for k, spec in SYMBOL_CAPS.items()]
     return tuple(rows)
+
+
+def unknown_cap(key: str) -> str:
+    """What is wrong with the name of a dotted key; empty: there is a cap of that name."""
+    name, known = key.rpartition(".")[2], SYMBOL_CAPS if "." in key else PORTFOLIO_CAPS
+    if name in known:
+        return ""
+    scoped = {
+        **{cap: f"SYMBOL.{cap}" for cap in SYMBOL_CAPS},
+        **{cap: cap for cap in PORTFOLIO_CAPS},
+    }
+    close = difflib.get_close_matches(name, scoped, n=1)
+    mend = f"did you mean {scoped[close[0]]}?" if close else "see `seatrial caps explain`"
+    return f"there is no cap {key!r}; {mend}"
 
 
 def _row(

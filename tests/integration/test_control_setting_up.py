@@ -20,7 +20,7 @@ from control.tool.mounted_commands import _symbol_facts
 from control.tool.root_command import control_group
 from daemon.settings import load_config
 from daemon.shell.keys.credentials import load_credentials
-from riskcaps.words.capset import unknown_cap
+from riskcaps.words.explain import unknown_cap
 from tests.support.control_port import FakePort
 from tests.support.control_server import serving
 from tests.support.sim_process import SimProcess
