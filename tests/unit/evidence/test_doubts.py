@@ -1,5 +1,4 @@
-"""How a doubt about an order ends: no outcome can be put in another's place. And the end of an
-order that the loop hears of before a kill's first line is that kill's all the same."""
+"""How a doubt about an order ends: no outcome can be put in another's place."""
 
 from itertools import permutations
 from typing import Any
@@ -7,7 +6,6 @@ from typing import Any
 import pytest
 
 from daemon.model.records import EventType
-from evidence.folds.kill_fold import HEARD_BEFORE_NS, KillsFold
 from evidence.folds.order_fold import OrdersFold
 from evidence.folds.told_fold import ToldFold
 from evidence.read.journal_reader import decoded
@@ -20,7 +18,7 @@ INPUTS: dict[str, dict[str, Any]] = {
 }
 
 
-def problems(fold: OrdersFold | ToldFold | KillsFold, maker: JournalMaker) -> dict[str, int]:
+def problems(fold: OrdersFold | ToldFold, maker: JournalMaker) -> dict[str, int]:
     """What a fold finds in the lines, and how often."""
     handlers = fold.handlers()
     for record in decoded(encode(maker.records)):
@@ -103,23 +101,3 @@ def test_an_order_that_returns_is_adopted_with_all_that_it_is_held_for(order: ob
     fold = OrdersFold()
     assert problems(fold, maker) == ({} if order else {"outcome_differs": 1})
     assert list(fold.open) == [cid], "it works, and its end is awaited"
-
-
-@pytest.mark.parametrize(
-    ("before_ns", "found"), [(1, {}), (HEARD_BEFORE_NS + 1, {"kill_differs": 1})]
-)
-def test_an_end_that_is_heard_of_before_the_kills_line(
-    before_ns: int, found: dict[str, int]
-) -> None:
-    maker = begun()
-    cid = maker.approve("BTCUSDT", "BUY", "0.01", "3000")
-    maker.accept(cid)
-    maker.state(cid, "CANCELED", "kill")
-    maker.now_ns += before_ns
-    maker.write(EventType.KILL, step="gate_closed", gate_ms="0.1", by="root", reason="test")
-    maker.write(
-        EventType.KILL, step="verified_empty", gate_ms="0.1", cancel_ms="1", empty_ms="2",
-        canceled=1, rounds=3, others_open=0, by="root", reason="test",
-    )  # fmt: skip
-    maker.run_stop()
-    assert problems(KillsFold(), maker) == found
