@@ -50,6 +50,8 @@ class CapsAnswer(TypedDict):
     caps: Objects
     """Each with `cap`, `symbol`, `used`, `limit`, `unit`; amounts as decimal text."""
     numeraire: str
+    tightened: Objects
+    """By `caps set`, and in force: `cap`, `value`, `config` (the file's value)."""
     bots: NotRequired[dict[str, Any]]
     """By bot, its own caps. Absent where no bot is configured."""
 
@@ -251,7 +253,7 @@ class StatusAnswer(TypedDict):
     """`ACTIVE`, `REDUCING` or `HALTED`."""
     gate_state: str
     not_ready: Objects
-    """What keeps the gate from READY: `reason`, `text`."""
+    """What keeps READY or a start away: `reason`, `text`, `detail`."""
     halt_closed: bool
     """No placement leaves."""
     halt_reason: str
@@ -270,6 +272,10 @@ class StatusAnswer(TypedDict):
     open_orders: Objects
     positions: dict[str, Any]
     caps: Objects
+    caps_tightened: Objects
+    """By `caps set`, until [caps] is edited: `cap`, `value`, `config` (the file's value)."""
+    caps_ended: dict[str, Any]
+    """What `caps set` had tightened before [caps] was edited, and what holds no more."""
     denied: dict[str, int]
     """This run's denials by reason."""
     equity: dict[str, Any]

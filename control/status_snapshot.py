@@ -46,6 +46,32 @@ def caps_rows(snapshot: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [*rows(snapshot, "caps"), *of_bots]
 
 
+def cap_changes(event: Mapping[str, Any]) -> list[str]:
+    """Of a `caps_changed` line: each cap, its value before (where the line has it) and its new."""
+    were = table(event, "were")
+    return [
+        f"{str(cap).removeprefix('symbols.')} {were.get(cap, '')}\N{RIGHTWARDS ARROW}{value}"
+        for cap, value in table(event, "changes").items()
+    ]
+
+
+def tightening_lines(snapshot: Mapping[str, Any]) -> list[str]:
+    """Which caps `caps set` made stricter, and which of these an edited [caps] has ended."""
+
+    def told(cap: Any) -> str:
+        return str(cap).removeprefix("symbols.")
+
+    held = [
+        f"{told(row.get('cap'))} {row.get('config')}→{row.get('value')}"
+        for row in rows(snapshot, "caps_tightened")
+    ]
+    ended = [f"{told(cap)} {value}" for cap, value in table(snapshot, "caps_ended").items()]
+    lines = [f"tightened by `caps set`: {', '.join(held)}"] if held else []
+    if ended:
+        lines.append(f"[caps] of the file was edited, which ended `caps set`: {', '.join(ended)}")
+    return lines
+
+
 def warnings_of(snapshot: Mapping[str, Any]) -> list[str]:
     """The daemon's warnings, and each service of `[notify]` that takes nothing now."""
     warnings = snapshot.get("warnings")

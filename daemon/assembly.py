@@ -9,6 +9,7 @@ from typing import Any
 
 from control.peer_identity import ControlConfig, Members, Role
 from control.server.line_events import EventHub
+from control.status_snapshot import tightening_lines
 from daemon.core.engine import Engine, EngineConfig, StrategySpec
 from daemon.core.engine_config import BotSpec
 from daemon.live_gate import mode_of
@@ -98,6 +99,8 @@ def recovered_engine(
         past, engine = engine.state(), make()
         engine.restore(stepped_back(past, journal, now_ns))
     engine.finish_recovery(now_ns)
+    for line in tightening_lines(engine.status(now_ns)):
+        log.warning("caps: %s", line)
     return engine
 
 

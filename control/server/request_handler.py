@@ -209,6 +209,7 @@ class RequestHandler:
             result = {spec.name: snapshot.get(key, [])}
             if spec.name == "caps":
                 result["numeraire"] = table(snapshot, "equity").get("numeraire", "")
+                result["tightened"] = snapshot.get("caps_tightened", [])
                 bots = table(snapshot, "bots")
                 if bots:
                     result["bots"] = {name: {"caps": rows(bots[name], "caps")} for name in bots}

@@ -55,6 +55,9 @@ def cross_pairs(caps_text: str, quote: str) -> tuple[str, ...]:
     return () if quote == numeraire else (f"{quote}{numeraire}", f"{numeraire}{quote}")
 
 
+_SEE_NAME = "see its name in the venue's exchangeInfo"
+
+
 def fit(
     caps_text: str,
     symbols: Sequence[str],
@@ -75,9 +78,10 @@ def fit(
     pairs: list[str] = []
     for symbol in absent:
         if symbol not in facts:
-            raise WizardError(
-                f"the venue does not list {symbol}; see its name in the venue's exchangeInfo"
-            )
+            name = symbol.upper()
+            is_meant = name != symbol and (name in symbols_of(caps_text) or facts_of([name]))
+            mend = f"did you mean {name}?" if is_meant else _SEE_NAME
+            raise WizardError(f"the venue does not list {symbol}; {mend}")
         crosses = cross_pairs(caps_text, facts[symbol]["quote"])
         found = facts_of(crosses) if crosses else {}
         for pair in (name for name in crosses if name in found):

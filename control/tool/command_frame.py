@@ -46,6 +46,8 @@ class Wiring:
     """Every problem of a configuration file, one line each; empty when it can be used."""
     symbol_facts: SymbolFacts | None = None
     """What a venue tells of symbols before there is a key."""
+    unknown_cap: Callable[[str], str] | None = None
+    """What is wrong with the name of a cap; empty: there is one."""
 
     @property
     def socket_path(self) -> Path:

@@ -22,11 +22,12 @@ from control.tool.command_frame import (
     wiring,
 )
 from control.tool.commands_write import json_option, reason_option, unasked_option
+from control.tool.daemon_lookup import state_dir_behind
 from control.tool.event_name import EventName
 from control.tool.failures import EXIT_REFUSED, EXIT_USAGE
 from control.tool.gating_drills import run_gating_drills
 from control.tool.incident_markdown import held_note
-from control.tool.incident_view import incident_lines, lines_about
+from control.tool.incident_view import incident_lines, lines_about, still_differs
 from control.tool.output import print_json
 from control.tool.status_command import console
 from control.tool.status_command import run as run_status
@@ -100,7 +101,7 @@ def caps(ctx: click.Context, *, as_json: bool) -> None:
 @json_option
 @click.pass_context
 def caps_set(ctx: click.Context, *, changes: tuple[str, ...], reason: str, as_json: bool) -> None:
-    """Make caps stricter now; looser ones need a new config and a restart.
+    """Make caps stricter, until [caps] of the file is edited; a restart alone ends none.
 
     NAME is a cap of the portfolio (orders_per_hour_max) or of a symbol
     (BTCUSDT.order_qty_base_max); VALUE a number, or words with commas between.
@@ -112,6 +113,9 @@ def caps_set(ctx: click.Context, *, changes: tuple[str, ...], reason: str, as_js
             raise click.UsageError(f"write it as NAME=VALUE, got {change!r}")
         scoped = "." in name and not name.startswith("symbols.")
         given[f"symbols.{name}" if scoped else name] = _cap_value(value)
+        unknown_cap = wiring(ctx).unknown_cap
+        if unknown_cap is not None and (problem := unknown_cap(name)):
+            raise click.UsageError(problem)
     reason = said(reason, "caps set", "reason")
     result = ask(ctx, "caps-tighten", as_json=as_json, changes=given, reason=reason)
     if as_json:
@@ -162,7 +166,8 @@ def incident_show(ctx: click.Context, *, incident_id: str, markdown: bool, as_js
         note = held_note(result, held.get("events", []), ask(ctx, "status"))
         click.echo(note, nl=False)
         return
-    for line in incident_lines(result):
+    state_dir = state_dir_behind(wiring(ctx).socket_path)
+    for line in incident_lines(result, ask(ctx, "status"), state_dir):
         click.echo(line)
     screen = console()
     for number, event in enumerate(lines_about(result, held.get("events", []))):
@@ -213,6 +218,12 @@ def incident_resolve(
     root_cause = said(root_cause, command, "root-cause")
     remediation = said(remediation, command, "remediation")
     follow_up = said(follow_up, command, "follow-up")
+    found = [
+        one
+        for one in ask(ctx, "incidents", as_json=as_json).get("incidents", [])
+        if one.get("incident_id") == incident_id
+    ]
+    stands = still_differs(found[0], ask(ctx, "status", as_json=as_json)) if found else ""
     result = ask(
         ctx,
         "incident-resolve",
@@ -227,6 +238,12 @@ def incident_resolve(
         print_json(result)
     else:
         click.echo(f"{incident_id} resolved")
+    if stands:
+        click.echo(
+            f"warning: it is resolved, and books and venue still differ: {stands}\n"
+            "no session begins before `seatrial reconcile` is clean",
+            err=True,
+        )
 
 
 INCOMPLETE = (

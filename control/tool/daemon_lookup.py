@@ -49,6 +49,12 @@ def default_config(socket: "Path", environ: Mapping[str, str] = os.environ) -> "
     return beside if _state_dir_of(beside) == socket.parent.resolve() else None
 
 
+def state_dir_behind(socket: "Path") -> "Path | None":
+    """The state directory of the daemon at a socket, where its configuration can be found here."""
+    config = default_config(socket)
+    return None if config is None else _state_dir_of(config)
+
+
 def _config_in_time(socket: "Path") -> str:
     """`default_config`, or an empty text where there is none or the disk is not in time."""
     from control.tool.isolated_work import Aside  # noqa: PLC0415 - for words only, after the deed

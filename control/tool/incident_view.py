@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
-from control.status_snapshot import bot_of_incident, is_resolved
+from control.status_snapshot import bot_of_incident, is_resolved, rows, table
 from control.tool.status_text import clean, duration
 
 _SAID_ABOVE = {
@@ -14,6 +15,9 @@ _SAID_ABOVE = {
 _NS_PER_S = 1_000_000_000
 _BEFORE_NS = 60 * _NS_PER_S
 _LINES_MAX = 30
+_SIDES = ("ours", "venue")
+"""The two that differ: nothing on one side is said."""
+_OPEN = ("not_clean", "to_confirm", "round_failed")
 
 
 def when(ts_ns: Any) -> str:
@@ -27,8 +31,34 @@ def when(ts_ns: Any) -> str:
     return told if not local.utcoffset() else f"{told} ({local:%H:%M:%S %Z})"
 
 
-def incident_lines(incident: Mapping[str, Any]) -> Iterable[str]:
-    """The incident as lines of text."""
+def not_clean(status: Mapping[str, Any]) -> str:
+    """What the last reconciliation left standing; empty: it was clean, or none is known."""
+    told = [
+        clean(row.get("detail") or row.get("text"))
+        for row in rows(status, "not_ready")
+        if row.get("reason") in _OPEN
+    ]
+    return "; ".join(told)
+
+
+def still_differs(incident: Mapping[str, Any], status: Mapping[str, Any]) -> str:
+    """What stands, where the incident is about books and venue and they still differ."""
+    has_differences = bool(table(incident, "context").get("differences"))
+    return not_clean(status) if has_differences else ""
+
+
+def incident_lines(
+    incident: Mapping[str, Any],
+    status: Mapping[str, Any] | None = None,
+    state_dir: Path | None = None,
+) -> Iterable[str]:
+    """The incident as lines of text.
+
+    Args:
+        incident: as the daemon tells it.
+        status: the snapshot, which says whether books and venue still differ.
+        state_dir: where its note is, where that is known.
+    """
     name = clean(incident.get("incident_id", incident.get("id", "?")))
     resolved = is_resolved(incident)
     yield f"{name}  {'resolved' if resolved else 'OPEN'}  {clean(incident.get('trigger', ''))}"
@@ -47,17 +77,14 @@ def incident_lines(incident: Mapping[str, Any]) -> Iterable[str]:
         yield (
             f"resolved  {told}" + (f" by {by}" if by else "") + (f", after {took}" if took else "")
         )
-    for title, key in (("differs", "context"), ("notes", "notes")):
-        yield from _block(title, incident.get(key))
+    context = dict(table(incident, "context"))
+    yield from _block("differs", context.pop("differences", None))
+    yield from _block("context", context)
+    yield from _block("notes", incident.get("notes"))
     rest = {key: value for key, value in incident.items() if key not in _SAID_ABOVE and value}
     yield from _block("more", rest)
     if not resolved:
-        yield (
-            f"next      seatrial incident resolve {name} --root-cause … --remediation … "
-            "--follow-up …"
-        )
-        yield f"          the whole note with its journal lines: incidents/{name}/note.md"
-        yield "          all lines: seatrial journal query --since …; one order: seatrial order ID"
+        yield from _next(name, opened, not_clean(status or {}), state_dir)
 
 
 def lines_about(
@@ -84,6 +111,24 @@ def lines_about(
     return [event for event in events if is_about(event)][-_LINES_MAX:]
 
 
+def _next(name: str, opened_ns: Any, stands: str, state_dir: Path | None) -> Iterable[str]:
+    """What to type, in its order: mend and compare, then resolve."""
+    title = "next"
+    if stands:
+        yield f"{title:<9} mend what differs: {stands}"
+        yield f"{'':<9} seatrial reconcile"
+        title = "then"
+    resolve = f"seatrial incident resolve {name} --root-cause … --remediation … --follow-up …"
+    yield f"{title:<9} {resolve}"
+    note = f"incidents/{name}/note.md"
+    where = f"{note} in the state directory" if state_dir is None else clean(state_dir / note)
+    yield f"{'':<9} the whole note with its journal lines: {where}"
+    if isinstance(opened_ns, int) and opened_ns > _BEFORE_NS:
+        since = datetime.fromtimestamp((opened_ns - _BEFORE_NS) // _NS_PER_S, UTC)
+        lines = f"seatrial journal query --since {since:%Y-%m-%dT%H:%M:%SZ}"
+        yield f"{'':<9} all lines: {lines}; one order: seatrial order ID"
+
+
 def _block(title: str, value: Any) -> Iterable[str]:
     """A table of the incident, one row a line; nothing when it is empty."""
     for number, line in enumerate(_rows(value)):
@@ -101,8 +146,13 @@ def _rows(value: Any) -> Iterable[str]:
     elif isinstance(value, list | tuple):
         for one in value:
             if isinstance(one, Mapping):
-                yield ", ".join(f"{clean(k)} {clean(v)}" for k, v in one.items())
+                yield ", ".join(_cell(k, v) for k, v in one.items() if v or k in _SIDES)
             else:
                 yield clean(one)
     elif value not in (None, ""):
         yield clean(value)
+
+
+def _cell(key: Any, value: Any) -> str:
+    said = "none" if value in (None, "") else clean(value)
+    return f"{clean(key).replace('_', ' ')} {said}"

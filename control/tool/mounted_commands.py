@@ -69,6 +69,10 @@ def _check_config(path: Path) -> list[str]:
     return []
 
 
+def _unknown_cap(key: str) -> str:
+    return str(importlib.import_module("riskcaps.words.explain").unknown_cap(key))
+
+
 def _symbol_facts(
     environment: str, urls: Mapping[str, str] | None, symbols: Sequence[str]
 ) -> Mapping[str, Mapping[str, str]]:
@@ -100,5 +104,8 @@ def _version_option() -> click.Option:
 
 def run() -> None:
     """Run the tool; exit codes are documented in control/tool/failures.py."""
-    wired = Wiring(direct_kill=_direct_kill, check_config=_check_config, symbol_facts=_symbol_facts)
+    wired = Wiring(
+        direct_kill=_direct_kill, check_config=_check_config, symbol_facts=_symbol_facts,
+        unknown_cap=_unknown_cap,
+    )  # fmt: skip
     Tool()(obj=wired, prog_name="seatrial")

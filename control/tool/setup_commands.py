@@ -111,6 +111,8 @@ def _tell(written: Sequence[Path], choices: init_wizard.Choices, fitted: Sequenc
     """What was written, for a person, and what to do next."""
     for path in written:
         click.echo(f"wrote {path}")
+    if (port := choices.metrics_port) != (usual := init_wizard.METRICS_PORT):
+        click.echo(f"metrics port {port}, as {usual} is taken: http://127.0.0.1:{port}/")
     for symbol in fitted:
         click.echo(
             f"caps of {symbol} were fitted to its filters, price and volume; each line says why:"

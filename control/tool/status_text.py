@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from control.status_snapshot import (
+    cap_changes,
     caps_rows,
     is_resolved,
     open_incidents,
@@ -23,6 +24,7 @@ from control.status_snapshot import (
     rows,
     share_of,
     table,
+    tightening_lines,
     warnings_of,
 )
 from daemon.model.ids import without_digest
@@ -123,8 +125,10 @@ def alarm_lines(snapshot: Mapping[str, Any]) -> list[Text]:
             lines.append(Text(f"LINK {clean(name)} DOWN: {why}", style="bold red"))
     if paused := clean(table(snapshot, "venue_pause").get("text", "")):
         lines.append(Text(f"PAUSED: {paused}", style="bold white on red"))
+    # A gate that is READY has compared the books; what differs keeps the next start away.
+    label = "NO START" if snapshot.get("gate_state") == "READY" else "NOT READY"
     lines.extend(
-        Text(f"NOT READY {clean(row.get('text') or '')}", style="bold red")
+        Text(f"{label} {clean(row.get('text') or '')}", style="bold red")
         for row in rows(snapshot, "not_ready")
     )
     for symbol, why in table(snapshot, "symbols_blocked").items():
@@ -141,7 +145,7 @@ def alarm_lines(snapshot: Mapping[str, Any]) -> list[Text]:
 
 
 def activity_line(snapshot: Mapping[str, Any]) -> Text | None:
-    """Orders, fills, denials, equity."""
+    """Orders, fills, denials, and the result: equity counts from the books' beginning at 0."""
     parts = []
     orders = snapshot.get("orders")
     if isinstance(orders, Mapping):
@@ -158,15 +162,15 @@ def activity_line(snapshot: Mapping[str, Any]) -> Text | None:
     if equity:
         unit = clean(equity.get("numeraire", ""))
         parts += [
-            f"{key} {amount(equity[key])} {unit}".rstrip()
-            for key in ("equity", "drawdown")
+            f"{label} {amount(equity[key])} {unit}".rstrip()
+            for label, key in (("result since start", "equity"), ("drawdown", "drawdown"))
             if equity.get(key) is not None
         ]
     return Text(" · ".join(parts)) if parts else None
 
 
 def guard_line(snapshot: Mapping[str, Any]) -> Text | None:
-    """The keys of a live host, where they are needed or set; and the venue's own net."""
+    """The keys of a live host, where needed or set; the venue's own net; caps that were set."""
     parts: list[str] = []
     gating = table(snapshot, "gating")
     if any(gating.get(key) is True for key in ("needed", "enabled", "armed")):
@@ -177,6 +181,7 @@ def guard_line(snapshot: Mapping[str, Any]) -> Text | None:
         parts.append(f"gating {turned} ({needed})")
     if switch := clean(snapshot.get("dead_mans_switch") or ""):
         parts.append(f"dead man's switch: {switch.partition(';')[0]}")
+    parts += map(clean, tightening_lines(snapshot))
     return Text(" · ".join(parts), style="dim") if parts else None
 
 
@@ -373,6 +378,7 @@ def event_line(event: Mapping[str, Any]) -> Text:
     shown = [clean(event[key]) for key in _EVENT_PLAIN if _is_said(event.get(key))]
     if _is_said(event.get("old")) and _is_said(event.get("new")):
         shown.append(f"{clean(event['old'])}→{clean(event['new'])}")
+    shown += map(clean, cap_changes(event))
     shown += [f"{key}={clean(event[key])}" for key in _EVENT_NAMED if _is_said(event.get(key))]
     shown += [clean(event[key]) for key in ("reason", "msg") if _is_said(event.get(key))]
     line.append(" ".join(shown), style=style)

@@ -18,6 +18,7 @@ from control.control_errors import ControlError
 from control.tool.client import call
 from daemon.cli.config_option import CONFIG
 from daemon.settings import SettingsError, load_config
+from riskcaps.words.capset import CapConfigError
 from riskcaps.words.explain import CapUsage, ExplainRow, explain_rows
 
 EXIT_UNUSABLE = 2
@@ -29,12 +30,21 @@ WIDE = 160
 @CONFIG
 @click.option("--json", "as_json", is_flag=True, help="Answer with one JSON object.")
 def explain_command(config_path: Path, *, as_json: bool) -> None:
-    """Explain each cap: value, current use (of a running daemon), clause of docs/CONTROLS.md."""
+    """Explain each cap: value in force, use (of a running daemon), clause of docs/CONTROLS.md."""
     try:
         config = load_config(config_path)
     except SettingsError as error:
         _refuse("\n".join(f"{config_path}: {line}" for line in error.violations))
-    rows = explain_rows(config.capset, _usage(config.settings.socket_path))
+    usage, changes = _told(config.settings.socket_path)
+    try:
+        rows = explain_rows(config.capset, usage, changes)
+    except CapConfigError:
+        rows = explain_rows(config.capset, usage)
+        click.echo(
+            "seatrial caps explain: the running daemon was started with other caps, and `caps set` "
+            f"has tightened: {', '.join(changes)}; what follows is the file",
+            err=True,
+        )
     if as_json:
         click.echo(json.dumps({"caps": [msgspec.structs.asdict(row) for row in rows]}))
         return
@@ -44,13 +54,14 @@ def explain_command(config_path: Path, *, as_json: bool) -> None:
         console.print(_table(symbol, [row for row in rows if row.symbol == symbol]))
 
 
-def _usage(socket: Path) -> list[CapUsage]:
-    """What a running daemon uses of each cap; nothing when none answers."""
+def _told(socket: Path) -> tuple[list[CapUsage], dict[str, Any]]:
+    """What a running daemon uses of each cap, and what `caps set` made stricter; or nothing."""
     try:
-        found: list[Any] = call(socket, "caps")["caps"]
+        answer = call(socket, "caps")
+        found: list[Any] = answer["caps"]
     except (ControlError, KeyError):
-        return []
-    return [
+        return [], {}
+    usage = [
         CapUsage(
             cap=row["cap"],
             symbol=row["symbol"],
@@ -61,6 +72,7 @@ def _usage(socket: Path) -> list[CapUsage]:
         )
         for row in found
     ]
+    return usage, {str(row["cap"]): row["value"] for row in answer.get("tightened", ())}
 
 
 def _table(symbol: str, rows: list[ExplainRow]) -> Table:
@@ -68,7 +80,8 @@ def _table(symbol: str, rows: list[ExplainRow]) -> Table:
     for name in ("cap", "value", "used", "", "unit", "what it bounds", "clauses"):
         table.add_column(name, overflow="fold")
     for row in rows:
-        table.add_row(row.cap, row.value, row.used, row.percent, row.unit, row.text, row.clauses)
+        value = f"{row.value} (tightened; file: {row.config})" if row.config else row.value
+        table.add_row(row.cap, value, row.used, row.percent, row.unit, row.text, row.clauses)
     return table
 
 

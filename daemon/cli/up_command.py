@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from control.control_errors import ControlError
+from control.status_snapshot import tightening_lines
 from control.tool.client import call
 from control.tool.command_frame import is_interactive
 from daemon.assembly_notify import services_of
@@ -211,6 +212,8 @@ def _bring_up(
     click.echo(f"daemon    {socket}")
     if port := status.get("metrics_port"):
         click.echo(f"page      http://127.0.0.1:{port}/")
+    for line in tightening_lines(status):
+        click.echo(f"caps      {line}")
     if not with_session:
         click.echo("session   none: seatrial start --reason … begins one")
         return True
@@ -233,21 +236,30 @@ def _tell_bad_urls(notify: NotifySettings) -> None:
             click.echo(f"notify    {name}: nothing can be sent: {problem}")
 
 
-def _check(parts: Sequence[Process]) -> None:
-    """Raises DemoError with the last words of a part that has died."""
+def _was_shut_down(parts: Sequence[Process]) -> bool:
+    """Whether the daemon has ended in order: somebody told it to (`seatrial shutdown`).
+
+    Raises:
+        DemoError: a part has died; with its last complaint.
+    """
+    if parts[0].exit_code == 0:
+        click.echo("daemon    was shut down (`seatrial shutdown`, or a signal)")
+        return True
     for part in parts:
-        if not part.is_running:
-            raise DemoError(f"{part.name} has ended: {part.last_words()} ({part.log})")
+        if (code := part.exit_code) is not None:
+            raise DemoError(
+                f"{part.name} has ended with {code}: {part.last_complaint()} ({part.log})"
+            )
+    return False
 
 
 def _until_ready(
     socket: Path, parts: Sequence[Process], told: "queue.SimpleQueue[int]"
 ) -> Mapping[str, Any] | None:
-    """The status of READY; None: a signal asks to end."""
+    """The status of READY; None: a signal asks to end, or the daemon was shut down."""
     clock = SystemClock()
     until_ns = clock.monotonic_ns() + int(READY_S * 1e9)
-    while told.empty():
-        _check(parts)
+    while told.empty() and not _was_shut_down(parts):
         if not socket.exists() and (line := parts[0].last_words()).startswith("ERROR"):
             raise DemoError(f"{parts[0].name} cannot serve: {line} ({parts[0].log})")
         problem = ControlError(f"the daemon was not ready within {READY_S:.0f} s")
@@ -298,7 +310,7 @@ def _stay(
     *,
     with_watch: bool,
 ) -> None:
-    """The live screen until it is left, or a wait for the signal.
+    """The live screen until it is left, or a wait for the signal or the daemon's orderly end.
 
     Raises:
         DemoError: a part has died.
@@ -317,12 +329,11 @@ def _stay(
         finally:
             over.set()
             watcher.join()
-        _check(parts)
+        _was_shut_down(parts)
         return
     click.echo(f"running   seatrial status --socket {socket}; Ctrl-C ends")
-    while told.empty():
+    while told.empty() and not _was_shut_down(parts):
         time.sleep(LOOK_S)
-        _check(parts)
 
 
 def _end_screen(

@@ -207,13 +207,16 @@ class Commands:
             raise CommandError(CommandErrorCode.BAD_PARAMS, "name the caps and their new values")
         gate = ctx.interceptor.risk
         old_hash = gate.capset.hash
+        were = {str(key): gate.capset.value_of(str(key)) for key in changes}
         try:
             ctx.ledger.tighten(changes)
         except CapConfigError as error:
-            raise CommandError(CommandErrorCode.LOOSENING_REFUSED, str(error)) from error
+            code = CommandErrorCode
+            refused = code.LOOSENING_REFUSED if error.is_loosening else code.BAD_PARAMS
+            raise CommandError(refused, str(error)) from error
         fields = journal.CapsChangedRecord(
-            old_hash=old_hash, new_hash=gate.capset.hash, changes=dict(changes), by=_by(command),
-            reason=command.reason,
+            old_hash=old_hash, new_hash=gate.capset.hash, changes=dict(changes), were=were,
+            by=_by(command), reason=command.reason,
         )  # fmt: skip
         ctx.record(EventType.CAPS_CHANGED, fields)
         return {"caps_hash": gate.capset.hash}

@@ -92,6 +92,9 @@ class DurableState:
         self.config_caps_hash = interceptor.risk.capset.hash
         self.tightened: list[dict[str, Any]] = []
         """What operators have tightened since; another config begins anew."""
+        self.ended: dict[str, Any] = {}
+        """What operators had tightened before [caps] was edited: it holds no more."""
+        self.config_caps = interceptor.risk.capset
         self.newest_id = ""
         """The latest client order id of ours that is known."""
         self.basis: dict[str, Decimal] = {}
@@ -380,9 +383,9 @@ class DurableState:
         incidents = [from_plain(Incident, data) for data in state["incidents"]]
         self.incidents = {one.incident_id: one for one in incidents}
         caps = state.get("caps", {})
-        if caps.get("config") == self.config_caps_hash:
-            for changes in caps["tightened"]:
-                self.tighten(changes)
+        is_same = caps.get("config") == self.config_caps_hash
+        for changes in caps.get("tightened", ()):
+            (self.tighten if is_same else self.ended.update)(changes)
         known = state.get("newest_id")  # old checkpoints: the orders that they still hold
         self.newest_id = max(self.books.orders, key=rank_of, default="") if known is None else known
         self.latched = state["latched"]

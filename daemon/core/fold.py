@@ -170,8 +170,8 @@ def _explanation(ledger: DurableState, record: journal.ExplanationRecord, now_ns
 
 
 def _caps_changed(ledger: DurableState, record: journal.CapsChangedRecord, _: int) -> None:
-    if record["old_hash"] == ledger.interceptor.risk.capset.hash:
-        ledger.tighten(record["changes"])
+    is_of_ours = record["old_hash"] == ledger.interceptor.risk.capset.hash
+    (ledger.tighten if is_of_ours else ledger.ended.update)(record["changes"])
 
 
 def _reconciled(ledger: DurableState, record: journal.ReconciledRecord, now_ns: int) -> None:

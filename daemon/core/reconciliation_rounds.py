@@ -272,7 +272,7 @@ class ReconciliationRounds:
     def _answer(self, weighed: Weighed, stands: Obstacle | None) -> None:
         found = {
             "clean": stands is None,
-            "why": "" if stands is None else stands.text,
+            "why": "" if stands is None else _why(stands),
             "waiting": weighed.waiting,
             "differences": [one.fields() for one in weighed.reported],
         }
@@ -350,6 +350,13 @@ class ReconciliationRounds:
                 ones[0].symbol if len(ones) == 1 else "",
                 {"differences": [one.fields() for one in ones]},
             )
+
+
+def _why(stands: Obstacle) -> str:
+    """For who has just asked for the round: what it found, not that one is to be asked for."""
+    if stands.reason is not NotReady.NOT_CLEAN:
+        return stands.text
+    return f"{stands.reason}: {stands.detail}; mend it; `seatrial incident list` has what it opened"
 
 
 def _trigger_of(one: Difference) -> StopTrigger:

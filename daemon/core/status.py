@@ -18,6 +18,7 @@ from daemon.core.turn_context import TurnContext
 from daemon.model.amounts import plain
 from daemon.model.ids import InstrumentId, symbol_of
 from daemon.model.plain_values import to_plain
+from daemon.model.readiness import Obstacle
 from riskcaps.gate.bot_scope import usage_of_bots
 from riskcaps.words.explain import CapUsage
 
@@ -110,6 +111,25 @@ def _pause(ledger: DurableState, now_ns: int) -> dict[str, Any] | None:
     }
 
 
+def _obstacle(one: Obstacle) -> dict[str, str]:
+    return {"reason": one.reason.value, "text": one.text, "detail": one.detail}
+
+
+def _caps(ctx: TurnContext, now_ns: int) -> dict[str, Any]:
+    """Use of each cap; what `caps set` made stricter, and what of that an edited file has ended."""
+    ledger, risk = ctx.ledger, ctx.interceptor.risk
+    values = {key: value for changes in ledger.tightened for key, value in changes.items()}
+    return {
+        "caps": caps_used(risk.usage(now_ns)),
+        "caps_tightened": [
+            {"cap": key, "value": value, "config": ledger.config_caps.value_of(key)}
+            for key, value in sorted(values.items())
+        ],
+        "caps_ended": dict(sorted(ledger.ended.items())),
+        "prices_missing": risk.valuation.unvalued(),
+    }
+
+
 def _incidents(ledger: DurableState) -> list[Any]:
     """Every unresolved one, then the latest resolved ones while there is room."""
     resolved = [one for one in ledger.incidents.values() if one not in ledger.unresolved]
@@ -160,7 +180,7 @@ def status(
         "uptime_ms": (now_ns - booted_ns) // _NS_PER_MS if booted_ns else 0,
         "trading_state": ctx.trading_state.value,
         "gate_state": gate.state.value,
-        "not_ready": [{"reason": one.reason.value, "text": one.text} for one in gate.obstacles()],
+        "not_ready": [_obstacle(one) for one in gate.obstacles()],
         "venue_pause": _pause(ledger, now_ns),
         "latched": ledger.latched,
         "latch_reason": ledger.latch_reason,
@@ -182,8 +202,7 @@ def status(
             }
             for iid, one in sorted(ctx.interceptor.risk.books.positions().items())
         },
-        "caps": caps_used(ctx.interceptor.risk.usage(now_ns)),
-        "prices_missing": ctx.interceptor.risk.valuation.unvalued(),
+        **_caps(ctx, now_ns),
         "equity": _equity(ctx, now_ns),
         "incidents": _incidents(ledger),
         "incidents_open": len(ledger.unresolved),

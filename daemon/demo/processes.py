@@ -22,6 +22,9 @@ class DemoError(RuntimeError):
     """A step of the demo failed; the message says which and where its log is."""
 
 
+_COMPLAINTS = ("WARNING", "ERROR", "CRITICAL")
+
+
 class Process:
     """A child whose stderr goes to a log file; it dies with us at the latest."""
 
@@ -64,6 +67,11 @@ class Process:
     def is_running(self) -> bool:
         """Whether it is still there."""
         return self._child.poll() is None
+
+    @property
+    def exit_code(self) -> int | None:
+        """What it ended with; None while it runs."""
+        return self._child.poll()
 
     def read_json_line(self) -> dict[str, Any]:
         """The first line of its standard output, as JSON.
@@ -113,6 +121,12 @@ class Process:
         said = self.log.read_bytes()[self._log_begin :]
         lines = said.decode(errors="replace").strip().splitlines()
         return lines[-1] if lines else f"nothing in {self.log}"
+
+    def last_complaint(self) -> str:
+        """The last line of its log, of this run, that is a warning or worse."""
+        said = self.log.read_bytes()[self._log_begin :].decode(errors="replace").splitlines()
+        told = (line for line in reversed(said) if line.startswith(_COMPLAINTS))
+        return next(told, "no warning in its log")
 
     def __enter__(self) -> Self:
         """Nothing to do: it runs since construction."""

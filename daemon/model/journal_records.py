@@ -300,8 +300,10 @@ CapAlertRecord = TypedDict("CapAlertRecord", {
 (`breach`)."""
 
 CapsChangedRecord = TypedDict("CapsChangedRecord", {
-    "old_hash": Sha256, "new_hash": Sha256, "changes": Plain, "by": str, "reason": str})
-"""An operator tightened caps while the daemon ran."""
+    "old_hash": Sha256, "new_hash": Sha256, "changes": Plain, "were": NotRequired[Plain],
+    "by": str, "reason": str})
+"""An operator tightened caps while the daemon ran; it holds until [caps] of the file is edited.
+`were`: the value of each before."""
 
 StrategyErrorRecord = TypedDict("StrategyErrorRecord", {
     "strategy_id": StrategyId, "where": str, "msg": str, "trace": NotRequired[Sequence[str]]})

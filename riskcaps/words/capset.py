@@ -48,6 +48,11 @@ class CapConfigError(ValueError):
             "; ".join(f"caps.{v.key}: {v.problem} ({v.mend})" for v in violations) or "no caps"
         )
 
+    @property
+    def is_loosening(self) -> bool:
+        """Whether every name and value could be read, and what is wrong is that one is looser."""
+        return all(one.mend is _LOOSEN for one in self.violations)
+
 
 class SymbolCaps(msgspec.Struct, frozen=True, kw_only=True):
     """Caps of one symbol. Every default denies."""
@@ -240,6 +245,11 @@ class CapSet(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             return None
         made = self._changed(self.bots[bot], is_checked=False)  # it was, when it was read
         return replace(made, bots={}, reduce_oversized="deny")
+
+    def value_of(self, key: str) -> Any:
+        """The value of a dotted key, JSON-ready; None where there is no cap of that name."""
+        holder, spec, _ = self._locate(key)
+        return None if holder is None or spec is None else _plain_value(getattr(holder, spec.key))
 
     def tighten(self, changes: Mapping[str, Any]) -> "CapSet":
         """A stricter set. Keys are dotted: `orders_per_hour_max`, `symbols.BTCUSDT.sides`.

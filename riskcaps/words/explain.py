@@ -5,13 +5,15 @@ Rules of this file:
 2. A cap that is zero says that it denies; nothing is left to guess.
 """
 
-from collections.abc import Iterable
+import difflib
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 
 from daemon.model.amounts import plain
+from daemon.model.copies import replace
 from riskcaps.words.caps import UNLIMITED, UNLIMITED_COUNT, CapSpec
 from riskcaps.words.capset import PORTFOLIO_CAPS, SYMBOL_CAPS, CapSet
 
@@ -38,16 +40,49 @@ class ExplainRow(msgspec.Struct, frozen=True):
     unit: str
     clauses: str
     text: str
+    config: str = ""
+    """The value of the file, where `caps set` has made the one in force stricter."""
 
 
-def explain_rows(caps: CapSet, usage: Iterable[CapUsage] = ()) -> tuple[ExplainRow, ...]:
-    """Every cap of a set, portfolio first, with its use where a running gate tells it."""
+def explain_rows(
+    caps: CapSet, usage: Iterable[CapUsage] = (), changes: Mapping[str, Any] | None = None
+) -> tuple[ExplainRow, ...]:
+    """Every cap of a set, portfolio first, with its use where a running gate tells it.
+
+    Args:
+        caps: those of the configuration.
+        usage: of the running gate.
+        changes: what `caps set` has tightened there, by dotted key; it is in force.
+
+    Raises:
+        CapConfigError: the changes are not of these caps.
+    """
+    if changes:
+        file = {(row.cap, row.symbol): row.value for row in explain_rows(caps)}
+        return tuple(
+            replace(row, config=was) if (was := file[row.cap, row.symbol]) != row.value else row
+            for row in explain_rows(caps.tighten(changes), usage)
+        )
     used = {(use.cap, use.symbol): use for use in usage}
     rows = [_row(spec, "", getattr(caps, key), used) for key, spec in PORTFOLIO_CAPS.items()]
     for symbol in sorted(caps.symbols):
         holder = caps.symbols[symbol]
         rows += [_row(spec, symbol, getattr(holder, k), used) for k, spec in SYMBOL_CAPS.items()]
     return tuple(rows)
+
+
+def unknown_cap(key: str) -> str:
+    """What is wrong with the name of a dotted key; empty: there is a cap of that name."""
+    name, known = key.rpartition(".")[2], SYMBOL_CAPS if "." in key else PORTFOLIO_CAPS
+    if name in known:
+        return ""
+    scoped = {
+        **{cap: f"SYMBOL.{cap}" for cap in SYMBOL_CAPS},
+        **{cap: cap for cap in PORTFOLIO_CAPS},
+    }
+    close = difflib.get_close_matches(name, scoped, n=1)
+    mend = f"did you mean {scoped[close[0]]}?" if close else "see `seatrial caps explain`"
+    return f"there is no cap {key!r}; {mend}"
 
 
 def _row(

@@ -5,6 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+from click.testing import CliRunner
+
+from daemon.cli import caps_commands
+from daemon.cli.caps_commands import explain_command
 from riskcaps.words.capset import PORTFOLIO_CAPS, SYMBOL_CAPS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -53,3 +58,20 @@ def test_a_broken_configuration_is_named(tmp_path: Path) -> None:
     done = explain(path)
     assert done.returncode == 2
     assert "caps.nonsense" in done.stderr
+
+
+@pytest.mark.parametrize("cap", ["symbols.BTCUSDT.order_qty_base_max", "symbols.GONE.sides"])
+def test_a_running_daemons_tightened_caps_are_those_in_force(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cap: str
+) -> None:
+    tightened = [{"cap": cap, "value": "0.00001", "config": "0.01"}]
+    monkeypatch.setattr(
+        caps_commands, "call", lambda *_: {"caps": [], "tightened": tightened, "numeraire": "USDT"}
+    )
+    done = CliRunner().invoke(explain_command, ["--config", str(config(tmp_path))])
+    assert done.exit_code == 0, done.output
+    if "GONE" in cap:
+        assert "started with other caps" in done.stderr
+        assert "tightened;" not in done.stdout
+    else:
+        assert "0.00001 (tightened; file: 0.01)" in done.stdout

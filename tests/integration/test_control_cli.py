@@ -241,6 +241,19 @@ def test_each_command_says_what_it_means(
     assert result.stdout.count("\n") == 1
 
 
+def test_resolving_while_the_difference_stands_is_done_and_warned_of(tmp_path: Path) -> None:
+    port = FakePort()
+    port.snapshot = {
+        "incidents": [{"incident_id": "i-2", "context": {"differences": [{"symbol": "X"}]}}],
+        "not_ready": [{"reason": "not_clean", "text": "not_clean: foreign_order web_1"}],
+    }
+    words = ["--root-cause", "a", "--remediation", "b", "--follow-up", "c"]
+    with serving(tmp_path, port) as path:
+        result = run(path, "incident", "resolve", "i-2", *words)
+    assert (result.exit_code, len(port.commands)) == (0, 1)
+    assert "books and venue still differ: not_clean: foreign_order web_1" in result.stderr
+
+
 @pytest.mark.parametrize("as_json", [False, True])
 def test_a_reconciliation_that_is_not_clean_says_why_and_exits_1(
     tmp_path: Path, as_json: bool

@@ -20,6 +20,7 @@ from control.tool.mounted_commands import _symbol_facts
 from control.tool.root_command import control_group
 from daemon.settings import load_config
 from daemon.shell.keys.credentials import load_credentials
+from riskcaps.words.explain import unknown_cap
 from tests.support.control_port import FakePort
 from tests.support.control_server import serving
 from tests.support.sim_process import SimProcess
@@ -185,6 +186,14 @@ def test_caps_set_sends_what_the_caps_module_reads(tmp_path: Path) -> None:
             ["--socket", str(path), "caps", "set", "x", "--reason", "r"],
             obj=Wiring(),
         )
+        unknown = [
+            CliRunner().invoke(
+                control_group,
+                ["--socket", str(path), "caps", "set", name + "=1"],  # before a reason is asked for
+                obj=Wiring(unknown_cap=unknown_cap),
+            )
+            for name in ("foo", "orders_per_hour", "BTCUSDT.order_qty_base")
+        ]
     assert result.exit_code == 0, result.output
     (command,) = port.commands
     assert command.params["changes"] == {
@@ -195,6 +204,11 @@ def test_caps_set_sends_what_the_caps_module_reads(tmp_path: Path) -> None:
     capset = load_config(_config(tmp_path / "box")).capset
     assert capset.tighten(command.params["changes"]).hash != capset.hash
     assert wrong.exit_code == 2
+    mends = ("see `seatrial caps explain`", "orders_per_hour_max?", "SYMBOL.order_qty_base_max?")
+    for done, mend in zip(unknown, mends, strict=True):
+        assert done.exit_code == 2
+        assert "there is no cap" in done.stderr
+        assert mend in done.stderr
 
 
 def _config(directory: Path) -> Path:
@@ -248,6 +262,9 @@ def test_a_taken_metrics_port_is_not_written(
         assert result.exit_code == 0, result.output
         port = load_config(tmp_path / "box" / "seatrial.toml").settings.metrics.port
         assert port != usual
+        assert (
+            f"metrics port {port}, as {usual} is taken: http://127.0.0.1:{port}/" in result.output
+        )
         with socket.socket() as free:
             free.bind(("127.0.0.1", port))
 
@@ -273,7 +290,15 @@ def test_caps_are_fitted_to_any_symbol_that_the_venue_lists(tmp_path: Path, pres
             input=json.dumps(sim.ready) + "\n",
         )
         assert unlisted.exit_code == 1
-        assert "does not list NOSUCHUSDT" in unlisted.stderr
+        assert "does not list NOSUCHUSDT; see its name" in unlisted.stderr
+        for name in ("btcusdt", "xrpusdt"):  # one that the caps know, one that only the venue does
+            small = CliRunner().invoke(
+                control_group,
+                ["init", "--dir", str(tmp_path / "no"), "--sim", "-", "--symbol", name],
+                obj=wiring,
+                input=json.dumps(sim.ready) + "\n",
+            )
+            assert f"does not list {name}; did you mean {name.upper()}?" in small.stderr
     caps = tomllib.loads((tmp_path / "box" / "seatrial.toml").read_text())["caps"]
     pattern, row = caps["symbols"]["BTCUSDT"], caps["symbols"]["XRPUSDT"]
     assert load_config(tmp_path / "box" / "seatrial.toml").settings.venue.symbols == (

@@ -7,6 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from daemon.demo.own_bot import is_clean, judged, told
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -58,10 +62,41 @@ def test_a_bot_that_does_nothing_confirms_nothing_and_one_that_is_not_there_is_n
 ) -> None:
     idle = demo(tmp_path / "idle", "/bin/true")
     assert idle.returncode == 2
-    assert json.loads(idle.stdout)["orders"] == 0
+    result = json.loads(idle.stdout)
+    assert (result["orders"], result["verdict"]) == (0, "UNKNOWN")
     absent = demo(tmp_path / "absent", "/no/such/bot")
     assert absent.returncode == 1
     assert "seatrial demo: /no/such/bot: No such file or directory" in absent.stderr
     held = demo(tmp_path / "ed", "/bin/true", "{ed25519_key}")
     assert held.returncode == 1
     assert "{ed25519_key}: the key of a bot at the gate is HMAC; use {key}" in held.stderr
+
+
+@pytest.mark.parametrize(
+    ("found", "word"),
+    [
+        (("OK", 0, 3, 0), "OK"),
+        (("OK", 3, 3, 0), "FAIL"),
+        (("OK", 0, 3, 1), "FAIL"),
+        (("OK", 0, 0, 0), "UNKNOWN"),
+        (("OK", 1, 0, 0), "FAIL"),
+        (("NO_GO", 0, 3, 0), "NO_GO"),
+    ],
+)
+def test_ok_is_said_only_of_a_bot_that_traded_and_did_not_fail(
+    tmp_path: Path, found: tuple[str, int, int, int], word: str
+) -> None:
+    log = tmp_path / "bot.log"
+    log.write_text("".join(f"line {number}\n" for number in range(30)) + "ModuleNotFoundError: x\n")
+    verdict, reasons = judged(*found)
+    result = {
+        "verdict": verdict, "reasons": reasons, "orders": found[2], "open_at_venue": found[3],
+        "fills": 0, "requests": 0, "denied": {}, "bot_log": str(log), "journal": "j",
+        "ledger": "l", "evidence_html": "h",
+    }  # fmt: skip
+    text = told(result)
+    assert f"verdict: {word}" in text
+    assert is_clean(result) == (word == "OK")
+    is_quoted = word != "OK"
+    assert ("  ModuleNotFoundError: x" in text) == is_quoted
+    assert ("  line 21" in text, "  line 20" in text) == (is_quoted, False)

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from control.tool.client import ControlClient, call
-from daemon.cli.up_command import _until_ready
+from daemon.cli.up_command import _until_ready, _was_shut_down
 from daemon.demo.processes import DemoError, Process
 from daemon.shell.process.child_processes import end_with_parent
 from tests.support.box import ROOT
@@ -228,6 +228,40 @@ def test_a_part_that_dies_ends_all_with_its_last_words(tmp_path: Path) -> None:
         assert running.process.wait(DEADLINE_S) == 1
         running.says("seatriald has ended")
     assert left_of(place) in ([], [str(place / "state/control.sock")])  # kill -9 clears nothing
+
+
+def test_a_daemon_that_was_shut_down_ends_all_in_order(tmp_path: Path) -> None:
+    place = tmp_path / "box"
+    with up(place) as running:
+        running.says("running")
+        call(place / "state/control.sock", "shutdown", reason="a test")
+        assert running.process.wait(DEADLINE_S) == 0
+        running.says("daemon    was shut down")
+        running.says("down; ")
+        assert running.ledger()["open_orders"] == []
+    assert not any("Error" in line for line in running.said)
+    assert left_of(place) == []
+
+
+def test_the_quoted_line_is_a_complaint_of_this_run_and_never_an_info(tmp_path: Path) -> None:
+    log = tmp_path / "daemon.log"
+    log.write_text("ERROR of an earlier run\n")
+    program = tmp_path / "ends.py"
+    program.write_text(
+        "import sys\n"
+        "for line in sys.argv[1:]:\n"
+        "    print(line, file=sys.stderr, flush=True)\n"
+        "sys.exit(7)\n"
+    )
+    for lines, quoted in (
+        (["WARNING seatriald: disk", "INFO seatriald.anchor: anchor"], "WARNING seatriald: disk"),
+        (["INFO seatriald.anchor: anchor"], "no warning in its log"),
+    ):
+        environ = {"PYTHONPATH": str(tmp_path)}
+        with Process("seatriald", ["ends", *lines], log, environ=environ) as daemon:
+            assert daemon.wait() == 7
+            with pytest.raises(DemoError, match=f"seatriald has ended with 7: {quoted}"):
+                _was_shut_down([daemon])
 
 
 def _command_line(process: Path) -> bytes:

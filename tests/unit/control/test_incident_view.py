@@ -1,11 +1,12 @@
 """One incident, for a person: words and times, no nanoseconds and no braces."""
 
 import io
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from control.tool.incident_view import incident_lines, lines_about, when
+from control.tool.incident_view import incident_lines, lines_about, still_differs, when
 from control.tool.status_text import incidents_table
 
 INCIDENT: dict[str, Any] = {
@@ -26,6 +27,34 @@ def test_it_says_what_when_and_the_next_command() -> None:
     assert "176449" not in text
     assert "{" not in text
     assert "\x1b" not in text
+
+
+NOT_CLEAN = {"not_ready": [{"reason": "not_clean", "text": "t", "detail": "web_1"}]}
+
+
+def test_what_differs_is_mended_and_compared_before_it_is_resolved() -> None:
+    foreign = INCIDENT | {"context": {"differences": [
+        {"kind": "foreign_order", "class": "external", "symbol": "BTCUSDT",
+         "client_order_id": "web_1", "ours": "", "venue": "BUY 0.001"}]}}  # fmt: skip
+    answers = "--root-cause … --remediation … --follow-up …"
+    lines = list(incident_lines(foreign, NOT_CLEAN, Path("/box/state")))
+    (at,) = [number for number, line in enumerate(lines) if line.startswith("next ")]
+    assert lines[at : at + 3] == [
+        "next      mend what differs: web_1",
+        "          seatrial reconcile",
+        f"then      seatrial incident resolve {foreign['incident_id']} {answers}",
+    ]
+    text = "\n".join(lines)
+    assert "/box/state/incidents/38cd8k-12-i1234/note.md" in text
+    assert "--since 2025-11-30T08:59:00Z" in text
+    assert (
+        "differs   kind foreign_order, class external, symbol BTCUSDT, client order id web_1, "
+        "ours none, venue BUY 0.001"
+    ) in text
+    assert still_differs(foreign, NOT_CLEAN) == "web_1"
+    assert still_differs(foreign, {}) == still_differs({"context": {}}, NOT_CLEAN) == ""
+    clean = list(incident_lines(foreign, {"not_ready": []}))
+    assert any(line.startswith("next      seatrial incident resolve") for line in clean)
 
 
 def test_a_resolved_one_says_by_whom_and_names_no_next_command() -> None:

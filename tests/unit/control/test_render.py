@@ -8,6 +8,7 @@ from rich.console import Console
 from control.status_snapshot import find_incident, rows, select_incidents, share_of
 from control.tool.kill_command import kill_line
 from control.tool.status_text import (
+    activity_line,
     alarm_lines,
     amount,
     bar,
@@ -110,6 +111,14 @@ def test_an_order_event_reads_as_a_sentence() -> None:
         *("12", "03:04:05.678", "order_state", "st1", "BTCUSDT"),
         *("ACCEPTED→FILLED", "why=TRADE"),
     ]
+
+
+def test_a_changed_cap_is_named_with_its_values() -> None:
+    changes = {"symbols.BTCUSDT.order_qty_base_max": "0.00001"}
+    event = {"event_type": "caps_changed", "changes": changes, "reason": "t"}
+    were = {"were": {"symbols.BTCUSDT.order_qty_base_max": "0.01"}}
+    assert "BTCUSDT.order_qty_base_max 0.01→0.00001 t" in event_line(event | were).plain
+    assert "BTCUSDT.order_qty_base_max →0.00001 t" in event_line(event).plain, "an older line"
 
 
 @pytest.mark.parametrize(
@@ -219,3 +228,13 @@ def test_a_journal_that_fills_its_disk_within_two_weeks_is_loud_and_says_why() -
     )
     assert "bold red" in {str(span.style) for span in short.spans}
     assert "bold red" not in {str(span.style) for span in quiet.spans}
+
+
+def test_a_ready_gate_is_not_called_not_ready_and_the_result_is_called_so() -> None:
+    told = {"not_ready": [{"reason": "not_clean", "text": "not_clean: web_1"}]}
+    (ready,) = alarm_lines({"gate_state": "READY", **told})
+    (stale,) = alarm_lines({"gate_state": "STALE", **told})
+    assert (ready.plain, stale.plain) == ("NO START not_clean: web_1", "NOT READY not_clean: web_1")
+    line = activity_line({"equity": {"equity": "-0.005", "numeraire": "USDT"}})
+    assert line is not None
+    assert line.plain == "result since start -0.005 USDT"

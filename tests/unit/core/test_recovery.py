@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from control.status_snapshot import tightening_lines
 from daemon.core.canonical import canonical, hash_of
 from daemon.core.fold import FoldError
 from daemon.core.turn_context import TurnContext
@@ -82,9 +83,13 @@ def test_what_an_operator_tightened_survives_a_crash_but_not_another_config() ->
         twin, gate, _ = engine(config(run=config().run))
         make(twin)
         assert gate.risk.capset.orders_open_max == 7
+        told = tightening_lines(twin.status(stage.now_ns))
+        assert told == ["tightened by `caps set`: orders_open_max 50→7"]
         other, gate, _ = engine(config(run=config().run), caps(order_qty_base_max="0.9"))
         make(other)
         assert gate.risk.capset.orders_open_max == 50
+        told = tightening_lines(other.status(stage.now_ns))
+        assert told == ["[caps] of the file was edited, which ended `caps set`: orders_open_max 7"]
 
 
 def test_cut_at_every_record_boundary_the_books_are_what_they_were(

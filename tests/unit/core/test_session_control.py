@@ -4,6 +4,7 @@ from decimal import Decimal
 
 import pytest
 
+from control.status_snapshot import cap_changes
 from daemon.core.engine_config import Storm
 from daemon.model.amounts import NS_PER_S
 from daemon.model.effects import ArmTimer, CloseHalt, ExitDaemon, OpenHalt, SendOrder
@@ -347,9 +348,14 @@ def test_caps_tighten_and_never_loosen(stage: Stage) -> None:
     assert done.error_code == ""
     stage.wishes(wish(qty="0.1"))
     assert stage.facts_of("order_denied")[0]["deny_reason"] == "order_qty"
-    assert stage.facts_of("caps_changed")[0]["new_hash"] == done.result["caps_hash"]
+    changed = stage.facts_of("caps_changed")[0]
+    assert changed["new_hash"] == done.result["caps_hash"]
+    assert cap_changes(changed) == [f"BTCUSDT.order_qty_base_max {changed['were'][key]}→0.05"]
     refused = replies(stage.tell(command("caps-tighten", "more", changes={key: "2"})))[0]
     assert refused.error_code == "loosening_refused"
+    for changes in ({"foo": 1}, {key: "x"}, {"symbols.NOSUCH.sides": []}, {"foo": 1, key: "2"}):
+        refused = replies(stage.tell(command("caps-tighten", "more", changes=changes)))[0]
+        assert refused.error_code == "bad_params"
 
 
 def test_what_decisions_stand_on_is_written_once_before_them_and_again_when_it_changes() -> None:

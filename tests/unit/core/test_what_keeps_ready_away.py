@@ -152,6 +152,8 @@ def test_reconcile_says_why_it_is_not_clean_and_when_it_failed() -> None:
     stage.tell(command("reconcile", command_id="c1"))
     found = replies(stage.snapshot(reason="operator", open_orders=(WEB,)))[0]
     assert (found.result["clean"], "web_1" in found.result["why"]) == (False, True)
+    assert "reconcile" not in found.result["why"], "that is what was typed"
+    assert "incident list" in found.result["why"]
     stage.after(500)
     stage.tell(command("reconcile", command_id="c2"))
     failed = replies(stage.tell(SnapshotFailed("no budget")))[0]

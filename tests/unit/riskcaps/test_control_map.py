@@ -60,6 +60,11 @@ def test_explain_shows_each_cap_with_its_use_and_says_what_denies() -> None:
     row = next(r for r in rows if (r.cap, r.symbol) == ("position_long_base_max", "BTCUSDT"))
     assert (row.value, row.used, row.percent, row.unit) == ("5", "2", "40 %", "base")
     assert all(r.text and r.clauses for r in rows)
+    key = "symbols.BTCUSDT.position_long_base_max"
+    tight = {r.cap: r for r in explain_rows(gate.risk.capset, (), {key: "3"}) if r.config}
+    assert [(r.symbol, r.cap, r.value, r.config) for r in tight.values()] == [
+        ("BTCUSDT", "position_long_base_max", "3", "5")
+    ]
     empty = {r.cap: r.value for r in explain_rows(CapSet())}
     assert empty["exposure_gross_numeraire_max"] == "0: denies"
     assert empty["clock_age_ms_max"] == "0: denies"

@@ -31,7 +31,9 @@ stops at the exchange that only reduce), `live-pilot.toml` (smallest notional) a
 the demo: strategies constantly run into it). A cap that is not set is zero,
 and zero denies. Amounts are written as text. `unlimited` is a word, and strict mode (the default)
 refuses it. A running daemon takes stricter values only; loosening is an edited config and a
-restart. Clauses are the numbers of `docs/CONTROLS.md`.
+restart. What `seatrial caps set` tightened holds over every restart until a value of the file's
+`[caps]` is edited, and then all that it tightened ends together. Clauses are the numbers
+of `docs/CONTROLS.md`.
 
 ## Caps
 
