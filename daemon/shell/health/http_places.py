@@ -9,6 +9,7 @@ Rules of this file:
 import contextlib
 import socket
 import threading
+from abc import ABC, abstractmethod
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -114,7 +115,7 @@ class BoundedHttpServer(ThreadingHTTPServer):
         self._free.release()
 
 
-class BoundedRequest(BaseHTTPRequestHandler):
+class BoundedRequest(BaseHTTPRequestHandler, ABC):
     """A request to a `BoundedHttpServer`; it says when its head is whole, and logs nothing."""
 
     server: BoundedHttpServer
@@ -128,9 +129,9 @@ class BoundedRequest(BaseHTTPRequestHandler):
         """Answer with the headers that a GET would have."""
         self.answer(with_body=False)
 
+    @abstractmethod
     def answer(self, *, with_body: bool) -> None:
         """Answer what `path` asks for."""
-        raise NotImplementedError
 
     def parse_request(self) -> bool:
         """Read the head.
