@@ -62,7 +62,7 @@ class OrderBounds:
         "qty_high", "qty_low", "qty_step", "ratio", "ratio_grace", "second", "share_high",
         "share_low", "side", "standing_until_ns", "standing_version", "symbol_minute",
         "terms_until_ns", "terms_version", "tick", "time_in_force", "traded_qty", "until_ns",
-        "value_min", "venue_open_of_symbol", "venue_open_total", "version",
+        "value_min", "venue_open_of_symbol", "venue_open_total",
     )  # fmt: skip
 
     def __init__(self, case: Case) -> None:
@@ -72,7 +72,7 @@ class OrderBounds:
         self.side, self.order_type = case.intent.side, case.intent.order_type
         self.time_in_force = case.intent.time_in_force
         self.terms_until_ns = _passes_until(case, _OF_TERMS)
-        self.market_version = self.standing_version = self.version = -1
+        self.market_version = self.standing_version = -1
         # 13, 27, 32. A multiple of the step that is not below one step is positive and finite.
         self.tick, self.qty_step = book.tick, book.qty_step
         self.qty_low = max(book.qty_low, book.qty_step)
@@ -151,7 +151,8 @@ class OrderBounds:
                 self.standing_until_ns = NEVER_NS
             self.standing_version = standing_version
         self.until_ns = min(self.terms_until_ns, self.market_until_ns, self.standing_until_ns)
-        self.version = given.ground.version + self.bands_version
+        if self.executions != given.executions:
+            self.follow_executions(given.executions)
 
 
 def _passes_until(case: Case, rules: tuple[Rule, ...]) -> int:
@@ -178,19 +179,15 @@ class FastPath:
 
         Here: rules 1, 12, 13, 22, 24-29 and 32-34, which look at the order alone.
         """
-        intent, risk, ground = given.intent, self._risk, given.ground
+        intent, ground = given.intent, given.ground
         qty, price, side = given.qty, given.px, intent.side
-        bounds = (self._buys if side is _BUY else self._sells).get(book.instrument_id)
-        # The counters only grow: their sum is the same only where each of them is.
-        version = ground.version + risk.alerts.bands_version
+        bounds: OrderBounds | None = ground.buys if side is _BUY else ground.sells
         try:
             if (
                 bounds is None
-                or bounds.version != version
                 or bounds.order_type is not intent.order_type
                 or bounds.time_in_force is not intent.time_in_force
                 or bounds.side is not side
-                or given.now_ns > bounds.until_ns
             ):
                 bounds = self._follow(bounds, book, given)
                 if bounds is None:
@@ -216,7 +213,7 @@ class FastPath:
                 cost < bounds.value_min  # 29
                 or value > bounds.order_value_max  # 33
                 or not is_within_counts(bounds, given)
-                or not leaves_room(risk, bounds, given, px, value, cost if side is _BUY else qty)
+                or not leaves_room(self._risk, bounds, given, px, value, cost)
                 or (bounds.asks_more and not self._passes_the_rest(bounds, book, given))
             )
         except ArithmeticError:  # the table has the word for such amounts
@@ -255,7 +252,15 @@ class FastPath:
             bounds = OrderBounds(Case(self._risk, given, book))
             of_side[book.instrument_id] = bounds
         bounds.follow(self._risk, book, given)
-        return bounds if given.now_ns <= bounds.until_ns else None
+        if given.now_ns > bounds.until_ns:
+            return None
+        ground = given.ground
+        ground.until_ns = min(ground.until_ns, bounds.until_ns)
+        if bounds.is_buy:
+            ground.buys = bounds
+        else:
+            ground.sells = bounds
+        return bounds
 
 
 def _can_be_drawn(book: SymbolBook, intent: PlaceIntent) -> bool:
@@ -275,8 +280,6 @@ def is_within_counts(bounds: OrderBounds, given: DecisionInputs) -> bool:
     """Rules 30, 37, 38, 44-46 and 48: orders and messages that an order is one more of."""
     second, minute, hour, day = given.orders
     cancels_second, cancels_minute = given.cancels
-    if given.executions != bounds.executions:
-        bounds.follow_executions(given.executions)
     return not (
         given.orders_open >= bounds.open_of_symbol  # 30, 37
         or given.orders_open_total >= bounds.open_total  # 30, 38
@@ -292,21 +295,22 @@ def is_within_counts(bounds: OrderBounds, given: DecisionInputs) -> bool:
 
 def leaves_room(
     risk: RiskState, bounds: OrderBounds, given: DecisionInputs, px: Decimal, value: Decimal,
-    need: Decimal,
+    cost: Decimal,
 ) -> bool:  # fmt: skip
     """Rules 35, 36, 39-43, 49, 50, 53 and 54: amounts that an order adds to.
 
-    `px`: the higher of its price and the ask, `value` at that, `need`: of what it would spend.
+    `px`: the higher of its price and the ask, `value` at that, `cost` at its price.
     A side that ends at or below zero raises nothing. What is mostly zero is not added when it is:
     a look costs a fifth of an operation.
     """
-    free, qty, price = given.free, given.qty, given.px
+    free, qty, price, is_buy = given.free, given.qty, given.px, bounds.is_buy
+    need = cost if is_buy else qty
     if bounds.floor:
         need += bounds.floor
     if free is None or need + given.inflight + given.unsettled > free:  # 42, 43
         return False
     own_buy_px, own_sell_px, own_px = given.own_px
-    if bounds.is_buy:
+    if is_buy:
         mine = given.buys_open + qty
         side, both, covered = given.position + mine, mine + given.sells_open, given.buys_covered
         crosses = own_sell_px is not None and price >= own_sell_px
@@ -341,7 +345,7 @@ def leaves_room(
     if now_ns - behaviour.newest_ns > behaviour.duplicate_window_ns:  # 53
         return True
     key: DuplicateKey = duplicate_key(
-        given.intent.instrument_id, given.owner, price, qty, is_buy=bounds.is_buy
+        given.intent.instrument_id, given.owner, price, qty, is_buy=is_buy
     )
     return behaviour.last_seen_ns(key, now_ns) < 0
 

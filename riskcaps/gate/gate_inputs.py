@@ -67,9 +67,9 @@ from daemon.model.enums import Side
 from daemon.model.ids import InstrumentId
 from daemon.model.intents import PlaceIntent
 from daemon.model.order_features import OrderExtras
+from riskcaps.gate.ground import Ground, ground_of, ground_of_stranger
 from riskcaps.state.conversion import Rate
 from riskcaps.state.risk_state import RiskState
-from riskcaps.state.standing import Ground
 from riskcaps.state.symbol_book import SymbolBook
 from riskcaps.state.valuation import Turnover
 from riskcaps.words.order_kinds import BOT_PREFIX, bot_of
@@ -224,24 +224,29 @@ def inputs_of(
     halt = health.halt
     halt_reason = halt.reason if halt.closed else None
     if book is None:
-        unheard = risk.ground(instrument_id, None, -1)
+        unheard = ground_of_stranger(risk, instrument_id)
         return DecisionInputs(
             intent, owner, now_ns, unheard, halt_reason, intent.qty, intent.price
         )
     ground = risk.grounds.get(instrument_id)
-    # The counters only grow: their sum is the same only where each of them is.
-    version = (
+    version = (  # `version_of`, written out
         book.terms_version
         + book.market_version
         + health.version
         + risk.behaviour.version
         + risk.ledger.version
+        + risk.alerts.bands_version
     )
-    if ground is None or ground.version != version:
-        ground = risk.ground(instrument_id, book, version)
+    if ground is None or ground.version != version or now_ns > ground.until_ns:
+        ground = ground_of(risk, book, now_ns)
     active, account = books.active, ground.of_buys if intent.side is _BUY else ground.of_sells
     is_alone = not active or (len(active) == 1 and instrument_id in active)
-    cancels, done, traded = windows.cancels, windows.executions, book.traded
+    cancels = windows.cancels
+    turnover: list[Turnover] = []
+    for asset, traded, of_asset, rate in ground.quotes:
+        if traded or of_asset.open_notional:
+            worth = rate or books.rates.rate(asset)
+            turnover.append((asset, traded, of_asset.open_notional, worth))
     # By place: by name it takes four times as long, for every order. Thirty at most: of more,
     # Python 3.11 makes a list first.
     return DecisionInputs(
@@ -272,9 +277,9 @@ def inputs_of(
         windows.orders.counts(now_ns),
         cancels.kept if now_ns <= cancels.until_ns else cancels.counts(now_ns),
         book.minute.count(now_ns),
-        done.kept if now_ns <= done.until_ns else done.count(now_ns),
-        risk.valuation.turnover(now_ns),
-        traded.kept if now_ns <= traded.leaves_ns else traded.total(now_ns),
+        ground.executions,
+        turnover,
+        ground.traded_qty,
     )
 
 

@@ -9,6 +9,7 @@ Rules of this file:
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from typing import Any
 
 from daemon.model.amounts import ZERO
 from daemon.model.enums import Side, TradingState
@@ -23,13 +24,12 @@ from riskcaps.state.alerts import Alerts, Level, Notices
 from riskcaps.state.behaviour import Behaviour, DuplicateKey, duplicate_key
 from riskcaps.state.bot_states import BotStates
 from riskcaps.state.context import Contexts
-from riskcaps.state.conversion import PAR
 from riskcaps.state.day_result import DayResult
 from riskcaps.state.drawdown import EquityView
 from riskcaps.state.gate_health import GateHealth, clock_problem
 from riskcaps.state.holds import UNKNOWN, WORKING, Hold, phase_of, price_of
 from riskcaps.state.risk_books import RiskBooks
-from riskcaps.state.standing import Ground, Standing
+from riskcaps.state.standing import Standing
 from riskcaps.state.symbol_book import SymbolBook
 from riskcaps.state.usage import levels_of, ratio_usage, usage_of
 from riskcaps.state.valuation import Valuation
@@ -76,8 +76,8 @@ class RiskState:
         self.alerts.is_on = account is None
         self.standing = Standing(self.health, self.behaviour, self.ledger)
         self.contexts = Contexts(self.books)
-        self.grounds: dict[InstrumentId, Ground] = {}
-        """What the last decision on each instrument stood on; good while its `version` is."""
+        self.grounds: dict[InstrumentId, Any] = {}
+        """What the last decision on each instrument stood on: kept here, of riskcaps/gate/ground.py."""
         self.set_capset(capset, caps_hash=caps_hash)
 
     # ------------------------------------------------------------------ caps
@@ -356,21 +356,6 @@ class RiskState:
         """Equity in the numeraire as last marked, with its parts where they can be valued."""
         self.advance(now_ns)
         return self.valuation.view()
-
-    def ground(self, instrument_id: InstrumentId, book: SymbolBook | None, version: int) -> Ground:
-        """What a decision on an instrument stands on now; None: nobody has heard of it."""
-        context = self.contexts.of(instrument_id)
-        verdicts, standing = self.standing.now(instrument_id)
-        if book is None:
-            return Ground(version, verdicts, context, standing)
-        ground = self.grounds[instrument_id] = Ground(
-            version, verdicts, context, standing, book.market_plain(), book.blocked, False,
-            PAR if book.at_par else None,
-            book.quote_account,
-            book.quote_account if book.model.sell_pays_value else book.base_account,
-            book.instrument is not None and bool(book.instrument.position_max),
-        )  # fmt: skip
-        return ground
 
     # ------------------------------------------------------------------ keeping
     def advance(self, now_ns: int) -> int:

@@ -4,39 +4,11 @@ Rule of this file: it is made again only when the version of one of its three pa
 version that it hands out moves less often: when the rules over it may say something else.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
-import msgspec
-
 from riskcaps.state.behaviour import ACCOUNT, Behaviour
-from riskcaps.state.context import RiskContext
-from riskcaps.state.conversion import Rate
 from riskcaps.state.drawdown import EquityLedger
 from riskcaps.state.gate_health import GateHealth
-from riskcaps.state.holds import Account
-
-
-class Ground(msgspec.Struct, frozen=True):
-    """What a decision on one instrument stands on that no order changes, while no fact does."""
-
-    version: int
-    """The sum of the counters of all that is in here."""
-    verdicts: int
-    """The version of `standing` that moves when the rules over it may say something else."""
-    context: RiskContext
-    standing: Mapping[str, Any]
-    market: Mapping[str, Any] = {}
-    blocked: str = ""
-    is_stranger: bool = True
-    """Nobody has heard of the instrument; what follows here means nothing."""
-    rate: Rate | None = None
-    """Of its quote, where that is the numeraire; any other moves with other markets."""
-    of_buys: Account | None = None
-    """The account of what a buy spends."""
-    of_sells: Account | None = None
-    has_position_max: bool = False
-    """Whether a filter bounds what is held, so that a decision records it."""
 
 
 class Standing:
