@@ -105,11 +105,18 @@ class Hold(msgspec.Struct, eq=False):
     arrives: Decimal = ZERO
     """How much of it is known to have traded before its fills are told."""
 
-    @property
     def spends(self) -> Decimal:
         """How much it takes of its account; base that a pending sell waits for is not there yet."""
         counted = self.leaves if self.weighs else ZERO
         return counted * self.px if self.pays_value else counted - self.covered
+
+    def settle(self) -> None:
+        """What it takes is locked by the venue from now on."""
+        if self.reserved:
+            self.reserved = False
+            account, amount = self.account, self.spends()
+            account.inflight -= amount
+            account.unsettled += amount
 
 
 class Awaited:

@@ -217,7 +217,7 @@ class RiskBooks:
             self.cover(awaited)
             for one in awaited.pending:
                 if one.phase == WORKING:
-                    self.by_id[one.instrument_id].settle(one)
+                    one.settle()
         if awaited is not None and awaited.first is None and not awaited.pending:
             self.awaited = {k: one for k, one in self.awaited.items() if one is not awaited}
 

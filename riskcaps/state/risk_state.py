@@ -203,7 +203,11 @@ class RiskState:
         hold = self.books.holds.get(client_order_id)
         if hold is not None and hold.phase != WORKING:
             self.fact_ns = self.now_ns
-            self.books.by_id[hold.instrument_id].acknowledge(hold)
+            if hold.phase == UNKNOWN:
+                self.books.by_id[hold.instrument_id].unknown_count -= 1
+            hold.phase = WORKING
+            if hold.awaits is None or hold.awaits.first is None:  # else it is locked when it works
+                hold.settle()
             if self.behaviour.rejects and client_order_id not in self.bots.owners:
                 self.behaviour.accepted(hold.instrument_id)
             if self.bots.owners and (bot := self.bots.of(client_order_id)) is not None:

@@ -26,7 +26,7 @@ from daemon.model.market import TopOfBook
 from daemon.model.plain_values import to_plain
 from daemon.model.reports import Fill
 from riskcaps.state.bands import Watch
-from riskcaps.state.holds import UNKNOWN, WORKING, Account, Hold
+from riskcaps.state.holds import UNKNOWN, Account, Hold
 from riskcaps.state.windows import DAY_NS, MINUTE_NS, RollingCount, RollingSum
 from riskcaps.words.cap_values import window_minutes
 from riskcaps.words.caps import UNLIMITED
@@ -297,22 +297,6 @@ class SymbolBook:
             self.buys_covered += change
             self.arriving -= change
         self.version += 1
-
-    def acknowledge(self, hold: Hold) -> None:
-        """The venue has it: what it takes is the venue's to lock, at once or when it works."""
-        if hold.phase == UNKNOWN:
-            self.unknown_count -= 1
-        hold.phase = WORKING
-        if hold.awaits is None or hold.awaits.first is None:
-            self.settle(hold)
-
-    def settle(self, hold: Hold) -> None:
-        """What it takes is locked by the venue from now on."""
-        if hold.reserved:
-            hold.reserved = False
-            amount = hold.spends
-            hold.account.inflight -= amount
-            hold.account.unsettled += amount
 
     def shrink_hold(self, hold: Hold, qty: Decimal, *, settled: bool) -> None:
         """Take `qty` (at most its leaves) out of a hold; `settled`: the venue spent it."""
