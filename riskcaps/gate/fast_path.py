@@ -22,10 +22,11 @@ from daemon.model.intents import PlaceIntent
 from riskcaps.gate.gate_inputs import DecisionInputs
 from riskcaps.gate.rule import Case, Kept, Rule
 from riskcaps.gate.table import RULES
-from riskcaps.state.behaviour import NEVER_NS, DuplicateKey, duplicate_key
+from riskcaps.state.behaviour import NEVER_NS, duplicate_key
 from riskcaps.state.conversion import PAR
 from riskcaps.state.risk_state import RiskState
 from riskcaps.state.symbol_book import SymbolBook
+from riskcaps.state.valuation import total_of
 from riskcaps.words.caps import UNLIMITED_COUNT
 from riskcaps.words.order_kinds import BPS
 
@@ -57,12 +58,12 @@ class OrderBounds:
     __slots__ = (
         "alone", "ask_px", "asks_more", "bands_version", "counted", "day", "day_up", "executions",
         "exposure", "floor", "gross", "hour", "is_buy", "market_until_ns", "market_version",
-        "messages_minute", "messages_second", "minute", "net", "notional", "open_of_symbol",
-        "open_total", "order_type", "order_value_max", "position", "price_high", "price_low",
-        "qty_high", "qty_low", "qty_step", "ratio", "ratio_grace", "second", "share_high",
+        "messages_minute", "messages_second", "minute", "net", "notional",
+        "only_quote", "open_of_symbol", "open_total", "order_type", "order_value_max", "position", "price_high", "price_low",
+        "qty_high", "qty_low", "qty_room", "qty_step", "ratio", "ratio_grace", "second", "share_high",
         "share_low", "side", "standing_until_ns", "standing_version", "symbol_minute",
         "terms_until_ns", "terms_version", "tick", "time_in_force", "traded_qty", "until_ns",
-        "value_min", "venue_open_of_symbol", "venue_open_total",
+        "value_min", "value_room", "venue_open_of_symbol", "venue_open_total",
     )  # fmt: skip
 
     def __init__(self, case: Case) -> None:
@@ -124,10 +125,19 @@ class OrderBounds:
         self.asks_more = bool(self.counted or _ASKED)
         self.bands_version = risk.alerts.bands_version
 
-    def follow_executions(self, executions: int) -> None:
-        """Rule 48 with so many of them: a whole number is above `ratio` from its floor + 1 on."""
-        free = max(self.ratio_grace, int(self.ratio * (executions or 1)))
-        self.day, self.executions = min(self.day_up, free), executions
+    def follow_fills(self, given: DecisionInputs) -> None:
+        """What only fills move, taken out of the bounds that it counts against."""
+        ground = given.ground
+        self.qty_room = self.traded_qty - ground.traded_qty  # 50
+        quotes = ground.quotes
+        if len(quotes) == 1 and quotes[0][3] is PAR:  # 49
+            self.value_room, self.only_quote = self.notional - quotes[0][1], quotes[0][2]
+        else:
+            self.value_room, self.only_quote = self.notional, None
+        if self.executions != ground.executions:  # 48: beyond its floor, a count is above `ratio`
+            self.executions = ground.executions
+            free = max(self.ratio_grace, int(self.ratio * (self.executions or 1)))
+            self.day = min(self.day_up, free)
 
     def follow(self, risk: RiskState, book: SymbolBook, given: DecisionInputs) -> None:
         """The market or what stands before every order has moved: ask the kept rules again."""
@@ -151,8 +161,7 @@ class OrderBounds:
                 self.standing_until_ns = NEVER_NS
             self.standing_version = standing_version
         self.until_ns = min(self.terms_until_ns, self.market_until_ns, self.standing_until_ns)
-        if self.executions != given.executions:
-            self.follow_executions(given.executions)
+        self.follow_fills(given)
 
 
 def _passes_until(case: Case, rules: tuple[Rule, ...]) -> int:
@@ -212,7 +221,6 @@ class FastPath:
             return not (
                 cost < bounds.value_min  # 29
                 or value > bounds.order_value_max  # 33
-                or not is_within_counts(bounds, given)
                 or not leaves_room(self._risk, bounds, given, px, value, cost)
                 or (bounds.asks_more and not self._passes_the_rest(bounds, book, given))
             )
@@ -222,8 +230,7 @@ class FastPath:
     def _passes_the_rest(
         self, bounds: OrderBounds, book: SymbolBook, given: DecisionInputs
     ) -> bool:
-        """The rows without a bound: counts that somebody has capped, and the others by themselves.
-        """
+        """The rows without a bound: counts that somebody has capped, and the others by themselves."""
         for count, up in bounds.counted:
             would = count(given)
             if would is not None and would >= up:
@@ -276,11 +283,19 @@ def _can_be_drawn(book: SymbolBook, intent: PlaceIntent) -> bool:
     )
 
 
-def is_within_counts(bounds: OrderBounds, given: DecisionInputs) -> bool:
-    """Rules 30, 37, 38, 44-46 and 48: orders and messages that an order is one more of."""
+def leaves_room(
+    risk: RiskState, bounds: OrderBounds, given: DecisionInputs, px: Decimal, value: Decimal,
+    cost: Decimal,
+) -> bool:  # fmt: skip
+    """Rules 30, 35-46, 48-50, 53 and 54: what an order adds to.
+
+    `px`: the higher of its price and the ask, `value` at that, `cost` at its price.
+    A side that ends at or below zero raises nothing. What is mostly zero is not added when it is:
+    a look costs a fifth of an operation.
+    """
     second, minute, hour, day = given.orders
     cancels_second, cancels_minute = given.cancels
-    return not (
+    if (
         given.orders_open >= bounds.open_of_symbol  # 30, 37
         or given.orders_open_total >= bounds.open_total  # 30, 38
         or second >= bounds.second  # 44
@@ -290,43 +305,31 @@ def is_within_counts(bounds: OrderBounds, given: DecisionInputs) -> bool:
         or given.symbol_minute >= bounds.symbol_minute  # 45
         or second + cancels_second >= bounds.messages_second  # 46
         or minute + cancels_minute >= bounds.messages_minute
-    )
-
-
-def leaves_room(
-    risk: RiskState, bounds: OrderBounds, given: DecisionInputs, px: Decimal, value: Decimal,
-    cost: Decimal,
-) -> bool:  # fmt: skip
-    """Rules 35, 36, 39-43, 49, 50, 53 and 54: amounts that an order adds to.
-
-    `px`: the higher of its price and the ask, `value` at that, `cost` at its price.
-    A side that ends at or below zero raises nothing. What is mostly zero is not added when it is:
-    a look costs a fifth of an operation.
-    """
+    ):
+        return False
     free, qty, price, is_buy = given.free, given.qty, given.px, bounds.is_buy
     need = cost if is_buy else qty
     if bounds.floor:
         need += bounds.floor
     if free is None or need + given.inflight + given.unsettled > free:  # 42, 43
         return False
-    own_buy_px, own_sell_px, own_px = given.own_px
-    if is_buy:
-        mine = given.buys_open + qty
-        side, both, covered = given.position + mine, mine + given.sells_open, given.buys_covered
-        crosses = own_sell_px is not None and price >= own_sell_px
-    else:
-        mine = given.sells_open + qty
-        side, both, covered = mine - given.position, mine + given.buys_open, given.sells_covered
-        crosses = own_buy_px is not None and price <= own_buy_px
-    if covered:
-        side -= covered
-    if own_px is not None and own_px > px:
-        px = own_px
-    if (
-        crosses  # 54
-        or side >= bounds.position  # 35
-        or given.traded_qty + both >= bounds.traded_qty  # 50
-    ):
+    side = both = qty
+    if given.orders_open:
+        buys, sells, own = given.buys_open, given.sells_open, given.own_px
+        both = qty + buys + sells
+        if is_buy:
+            side, other_px = qty + buys - given.buys_covered, own.sell
+            crosses = other_px is not None and price >= other_px
+        else:
+            side, other_px = qty + sells - given.sells_covered, own.buy
+            crosses = other_px is not None and price <= other_px
+        if crosses:  # 54
+            return False
+        if own.highest is not None and own.highest > px:
+            px = own.highest
+    if given.position:
+        side = side + given.position if is_buy else side - given.position
+    if side >= bounds.position or both >= bounds.qty_room:  # 35, 50
         return False
     worth = side * px
     if given.others:  # 36, 39-41
@@ -334,19 +337,20 @@ def leaves_room(
             return False
     elif worth >= bounds.alone:
         return False
-    for _, traded, is_open, rate in given.turnover:
-        if rate is None:
+    if bounds.only_quote is not None:  # 49
+        value += bounds.only_quote.open_notional
+    else:
+        others_worth = total_of(given.turnover)
+        if others_worth is None:
             return False
-        amount = traded + is_open
-        value += amount if rate is PAR else amount * rate[1]
-    if value >= bounds.notional:  # 49
+        value += others_worth
+    if value >= bounds.value_room:
         return False
     behaviour, now_ns = risk.behaviour, given.now_ns
     if now_ns - behaviour.newest_ns > behaviour.duplicate_window_ns:  # 53
         return True
-    key: DuplicateKey = duplicate_key(
-        given.intent.instrument_id, given.owner, price, qty, is_buy=is_buy
-    )
+    name, owner = given.intent.instrument_id, given.owner
+    key = duplicate_key(name, owner, price, qty, is_buy=is_buy)
     return behaviour.last_seen_ns(key, now_ns) < 0
 
 

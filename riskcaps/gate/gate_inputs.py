@@ -110,7 +110,7 @@ class DecisionInputs(msgspec.Struct):
     qty: Decimal
     """As wished; of an order that was decided on, what may leave."""
     px: Decimal | None
-    # Of a stranger (`ground`) no rule beyond the ninth is reached, and nothing that follows is told.
+    # Of a stranger (`ground`) no rule beyond the ninth is reached, and what follows is not told.
     unknown_orders: int = 0
     position: Decimal = ZERO
     buys_open: Decimal = ZERO
@@ -225,9 +225,7 @@ def inputs_of(
     halt_reason = halt.reason if halt.closed else None
     if book is None:
         unheard = ground_of_stranger(risk, instrument_id)
-        return DecisionInputs(
-            intent, owner, now_ns, unheard, halt_reason, intent.qty, intent.price
-        )
+        return DecisionInputs(intent, owner, now_ns, unheard, halt_reason, intent.qty, intent.price)
     ground = risk.grounds.get(instrument_id)
     version = (  # `version_of`, written out
         book.terms_version

@@ -85,7 +85,9 @@ def ground_of(risk: RiskState, book: SymbolBook, now_ns: int) -> Ground:
     for asset, account in risk.books.quotes.items():
         of_asset = account.traded.total(now_ns)
         until_ns = min(until_ns, account.traded.leaves_ns)
-        quotes.append((asset, of_asset, account, PAR if asset == risk.books.rates.numeraire else None))
+        quotes.append(
+            (asset, of_asset, account, PAR if asset == risk.books.rates.numeraire else None)
+        )
     ground = risk.grounds[book.instrument_id] = Ground(
         version_of(risk, book), until_ns, verdicts, risk.contexts.of(book.instrument_id), standing,
         False, book.market_plain(), book.blocked, PAR if book.at_par else None,

@@ -1,10 +1,12 @@
 """Every instrument, asset and open order that the gate knows, and the rates between them.
 
 Rules of this file:
-1. It keeps and finds. What an order or a fill does to one instrument is symbol_book.py's.
+1. It keeps and finds. What an order or a fill does to one instrument is symbol_book.py's, but for
+   how a hold begins and ends: every order pays for that, so it is one call each.
 2. What is first heard of gets a book or an account without caps and balance: it is denied.
 """
 
+from bisect import bisect_left, insort
 from decimal import Decimal
 
 from daemon.model.amounts import ZERO
@@ -12,7 +14,7 @@ from daemon.model.ids import ClientOrderId, InstrumentId, asset_name, first_of_l
 from daemon.model.list_legs import ListLeg
 from daemon.model.position import Position
 from riskcaps.state.conversion import Rates
-from riskcaps.state.holds import WORKING, Account, Awaited, Hold
+from riskcaps.state.holds import UNKNOWN, WORKING, Account, Awaited, Hold
 from riskcaps.state.symbol_book import SymbolBook
 from riskcaps.words.capset import CapSet
 
@@ -122,23 +124,39 @@ class RiskBooks:
 
         `group`: the OCO that it is a leg of. `first`: the order that it is pending behind.
         """
-        pays_value = is_buy or book.model.sell_pays_value
-        hold = Hold(  # by place: by name it takes four times as long, for every order
+        quote, pays_value = book.quote_account, is_buy or book.model.sell_pays_value
+        account = quote if pays_value else book.base_account
+        is_reserved = phase != WORKING if reserved is None else reserved
+        value = qty * px
+        hold = self.holds[client_order_id] = Hold(  # by place: by name it takes four times as long
             client_order_id,
             book.instrument_id,
             is_buy,
             is_stop,
             qty,
             px,
-            book.quote_account,
+            quote,
             pays_value,
-            book.quote_account if pays_value else book.base_account,
+            account,
             phase,
-            phase != WORKING if reserved is None else reserved,
+            is_reserved,
             group,
         )
-        self.holds[client_order_id] = hold
-        book.add_hold(hold)
+        quote.open_notional += value  # of a group, too, until it is weighed
+        if is_reserved:
+            account.inflight += value if pays_value else qty
+        if is_buy:
+            book.buys_open += qty
+            insort(book.buy_pxs, px)
+        else:
+            book.sells_open += qty
+            insort(book.sell_pxs, px)
+        book.version += 1
+        book.open_count += 1
+        if is_stop:
+            book.stops_open += 1
+        if phase == UNKNOWN:
+            book.unknown_count += 1
         if group:
             self.groups.setdefault(group, []).append(hold)
             self.weigh_group(group)
@@ -153,7 +171,26 @@ class RiskBooks:
         book = self.by_id[hold.instrument_id]
         if self.awaited:
             self._leave_list(hold)
-        book.drop_hold(hold)
+        leaves = hold.leaves if hold.weighs else ZERO
+        if hold.is_buy:
+            prices = book.buy_pxs
+            book.buys_open -= leaves
+        else:
+            prices = book.sell_pxs
+            book.sells_open -= leaves
+        del prices[bisect_left(prices, hold.px)]
+        if leaves:
+            value = leaves * hold.px
+            hold.quote.open_notional -= value
+            if hold.reserved:
+                hold.account.inflight -= value if hold.pays_value else leaves
+        hold.leaves = ZERO
+        book.version += 1
+        book.open_count -= 1
+        if hold.is_stop:
+            book.stops_open -= 1
+        if hold.phase == UNKNOWN:
+            book.unknown_count -= 1
         if hold.group:
             self.groups[hold.group].remove(hold)
             self.weigh_group(hold.group)

@@ -26,7 +26,7 @@ from daemon.model.market import TopOfBook
 from daemon.model.plain_values import to_plain
 from daemon.model.reports import Fill
 from riskcaps.state.bands import Watch
-from riskcaps.state.holds import UNKNOWN, Account, Hold
+from riskcaps.state.holds import Account, Hold
 from riskcaps.state.windows import DAY_NS, MINUTE_NS, RollingCount, RollingSum
 from riskcaps.words.cap_values import window_minutes
 from riskcaps.words.caps import UNLIMITED
@@ -223,28 +223,6 @@ class SymbolBook:
         """Whether an order spends its value in quote; else its quantity in base."""
         return is_buy or self.model.sell_pays_value
 
-    def add_hold(self, hold: Hold) -> None:
-        """Weigh one more open order."""
-        leaves, px = hold.leaves, hold.px  # of a group, too, until it is weighed
-        value = leaves * px
-        hold.quote.open_notional += value
-        if hold.is_buy:
-            self.buys_open += leaves
-            insort(self.buy_pxs, px)
-            if hold.reserved:
-                hold.account.inflight += value
-        else:
-            self.sells_open += leaves
-            insort(self.sell_pxs, px)
-            if hold.reserved:
-                hold.account.inflight += value if hold.pays_value else leaves
-        self.version += 1
-        self.open_count += 1
-        if hold.is_stop:
-            self.stops_open += 1
-        if hold.phase == UNKNOWN:
-            self.unknown_count += 1
-
     def weigh(self, hold: Hold, *, weighs: bool) -> None:
         """Count a hold's quantity from now on, or not: of a group one counts (risk_books.py)."""
         if hold.weighs is weighs:
@@ -315,29 +293,6 @@ class SymbolBook:
             hold.account.inflight -= amount
             if settled:
                 hold.account.unsettled += amount
-
-    def drop_hold(self, hold: Hold) -> None:
-        """Forget an order, and release what it may still do."""
-        leaves, px = hold.leaves if hold.weighs else ZERO, hold.px
-        if hold.is_buy:
-            prices = self.buy_pxs
-            self.buys_open -= leaves
-        else:
-            prices = self.sell_pxs
-            self.sells_open -= leaves
-        del prices[bisect_left(prices, px)]
-        if leaves:
-            value = leaves * px
-            hold.quote.open_notional -= value
-            if hold.reserved:
-                hold.account.inflight -= value if hold.pays_value else leaves
-        hold.leaves = ZERO
-        self.version += 1
-        self.open_count -= 1
-        if hold.is_stop:
-            self.stops_open -= 1
-        if hold.phase == UNKNOWN:
-            self.unknown_count -= 1
 
     def book_fill(self, fill: Fill) -> tuple[Decimal, bool]:
         """Move the position by a fill. Returns the profit it realised and whether it reduced.
