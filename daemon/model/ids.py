@@ -25,8 +25,6 @@ import re
 import unicodedata
 from typing import NamedTuple, NewType
 
-import msgspec
-
 from daemon.model.records import GENESIS
 
 ClientOrderId = NewType("ClientOrderId", str)
@@ -331,8 +329,8 @@ class ClientOrderIdFactory:
             self._stem = f"{self._prefix()}{base36(high).rjust(_COUNTER_LENGTH - 1, '0')}"
             self._stem_of = high
         digest = self._digest if self.head == self._digest_of else self.digest
-        made = f"{self._stem}{_DIGITS[counter % 36]}{digest}"
-        return made  # type: ignore[return-value] # ClientOrderId() is a call, with each order
+        # ClientOrderId() would be a call, with each order.
+        return f"{self._stem}{_DIGITS[counter % 36]}{digest}"  # type: ignore[return-value]
 
     @property
     def digest(self) -> str:

@@ -24,6 +24,7 @@ from riskcaps.gate.rule import Case, Kept, Rule
 from riskcaps.gate.table import RULES
 from riskcaps.state.behaviour import NEVER_NS, duplicate_key
 from riskcaps.state.conversion import PAR
+from riskcaps.state.holds import Account
 from riskcaps.state.risk_state import RiskState
 from riskcaps.state.symbol_book import SymbolBook
 from riskcaps.state.valuation import total_of
@@ -56,14 +57,15 @@ class OrderBounds:
     """
 
     __slots__ = (
-        "alone", "ask_px", "asks_more", "bands_version", "counted", "day", "day_up", "executions",
-        "exposure", "floor", "gross", "hour", "is_buy", "market_until_ns", "market_version",
-        "messages_minute", "messages_second", "minute", "net", "notional",
-        "only_quote", "open_of_symbol", "open_total", "order_type", "order_value_max", "position", "price_high", "price_low",
-        "qty_high", "qty_low", "qty_room", "qty_step", "ratio", "ratio_grace", "second", "share_high",
-        "share_low", "side", "standing_until_ns", "standing_version", "symbol_minute",
-        "terms_until_ns", "terms_version", "tick", "time_in_force", "traded_qty", "until_ns",
-        "value_min", "value_room", "venue_open_of_symbol", "venue_open_total",
+        "alone", "ask_px", "asks_more", "bands_version", "counted", "day", "day_up",
+        "executions", "exposure", "floor", "gross", "hour", "is_buy", "market_until_ns",
+        "market_version", "messages_minute", "messages_second", "minute", "net", "notional",
+        "only_quote", "open_of_symbol", "open_total", "order_type", "order_value_max",
+        "position", "price_high", "price_low", "qty_high", "qty_low", "qty_room",
+        "qty_step", "ratio", "ratio_grace", "second", "share_high", "share_low", "side",
+        "standing_until_ns", "standing_version", "symbol_minute", "terms_until_ns",
+        "terms_version", "tick", "time_in_force", "traded_qty", "until_ns", "value_min",
+        "value_room", "venue_open_of_symbol", "venue_open_total",
     )  # fmt: skip
 
     def __init__(self, case: Case) -> None:
@@ -74,6 +76,10 @@ class OrderBounds:
         self.time_in_force = case.intent.time_in_force
         self.terms_until_ns = _passes_until(case, _OF_TERMS)
         self.market_version = self.standing_version = -1
+        self.value_room: Decimal | int = ZERO
+        self.only_quote: Account | None = None
+        """The account of the one quote asset that turnover is counted in, at par; `value_room` is
+        less what was traded in it then."""
         # 13, 27, 32. A multiple of the step that is not below one step is positive and finite.
         self.tick, self.qty_step = book.tick, book.qty_step
         self.qty_low = max(book.qty_low, book.qty_step)
@@ -215,14 +221,11 @@ class FastPath:
                 or qty % bounds.qty_step  # 28
             ):
                 return False
-            cost, ask_px = qty * price, bounds.ask_px
-            # What is valued at the higher of price and ask is worth no less than at its price.
-            value, px = (cost, price) if price >= ask_px else (qty * ask_px, ask_px)
-            return not (
-                cost < bounds.value_min  # 29
-                or value > bounds.order_value_max  # 33
-                or not leaves_room(self._risk, bounds, given, px, value, cost)
-                or (bounds.asks_more and not self._passes_the_rest(bounds, book, given))
+            cost = qty * price
+            return (
+                cost >= bounds.value_min  # 29
+                and leaves_room(self._risk, bounds, given, price, cost)
+                and not (bounds.asks_more and not self._passes_the_rest(bounds, book, given))
             )
         except ArithmeticError:  # the table has the word for such amounts
             return False
@@ -230,7 +233,7 @@ class FastPath:
     def _passes_the_rest(
         self, bounds: OrderBounds, book: SymbolBook, given: DecisionInputs
     ) -> bool:
-        """The rows without a bound: counts that somebody has capped, and the others by themselves."""
+        """The rows without a bound: counts that somebody has capped, and what else there is."""
         for count, up in bounds.counted:
             would = count(given)
             if would is not None and would >= up:
@@ -284,12 +287,10 @@ def _can_be_drawn(book: SymbolBook, intent: PlaceIntent) -> bool:
 
 
 def leaves_room(
-    risk: RiskState, bounds: OrderBounds, given: DecisionInputs, px: Decimal, value: Decimal,
-    cost: Decimal,
-) -> bool:  # fmt: skip
-    """Rules 30, 35-46, 48-50, 53 and 54: what an order adds to.
+    risk: RiskState, bounds: OrderBounds, given: DecisionInputs, price: Decimal, cost: Decimal
+) -> bool:
+    """Rules 30, 33, 35-46, 48-50, 53 and 54: what an order adds to. `cost`: at its price.
 
-    `px`: the higher of its price and the ask, `value` at that, `cost` at its price.
     A side that ends at or below zero raises nothing. What is mostly zero is not added when it is:
     a look costs a fifth of an operation.
     """
@@ -307,12 +308,15 @@ def leaves_room(
         or minute + cancels_minute >= bounds.messages_minute
     ):
         return False
-    free, qty, price, is_buy = given.free, given.qty, given.px, bounds.is_buy
+    free, qty, is_buy = given.free, given.qty, bounds.is_buy
     need = cost if is_buy else qty
     if bounds.floor:
         need += bounds.floor
     if free is None or need + given.inflight + given.unsettled > free:  # 42, 43
         return False
+    ask_px = bounds.ask_px
+    # What is valued at the higher of price and ask is worth no less than at its price.
+    value, px = (cost, price) if price >= ask_px else (qty * ask_px, ask_px)
     side = both = qty
     if given.orders_open:
         buys, sells, own = given.buys_open, given.sells_open, given.own_px
@@ -329,22 +333,20 @@ def leaves_room(
             px = own.highest
     if given.position:
         side = side + given.position if is_buy else side - given.position
-    if side >= bounds.position or both >= bounds.qty_room:  # 35, 50
+    only_quote = bounds.only_quote
+    open_value = total_of(given.turnover) if only_quote is None else only_quote.open_notional
+    if (
+        value > bounds.order_value_max  # 33
+        or side >= bounds.position  # 35
+        or both >= bounds.qty_room  # 50
+        or open_value is None  # 49
+        or value + open_value >= bounds.value_room
+    ):
         return False
     worth = side * px
-    if given.others:  # 36, 39-41
-        if not fits_beside_others(risk, bounds, given, worth):
-            return False
-    elif worth >= bounds.alone:
-        return False
-    if bounds.only_quote is not None:  # 49
-        value += bounds.only_quote.open_notional
-    else:
-        others_worth = total_of(given.turnover)
-        if others_worth is None:
-            return False
-        value += others_worth
-    if value >= bounds.value_room:
+    # 36, 39-41
+    fits = fits_beside(risk, bounds, given, worth) if given.others else worth < bounds.alone
+    if not fits:
         return False
     behaviour, now_ns = risk.behaviour, given.now_ns
     if now_ns - behaviour.newest_ns > behaviour.duplicate_window_ns:  # 53
@@ -354,7 +356,7 @@ def leaves_room(
     return behaviour.last_seen_ns(key, now_ns) < 0
 
 
-def fits_beside_others(
+def fits_beside(
     risk: RiskState, bounds: OrderBounds, given: DecisionInputs, worth: Decimal
 ) -> bool:
     """Rules 36 and 39-41 where other symbols weigh, too. `worth`: of the side with the order."""

@@ -226,7 +226,7 @@ def inputs_of(
     if book is None:
         unheard = ground_of_stranger(risk, instrument_id)
         return DecisionInputs(intent, owner, now_ns, unheard, halt_reason, intent.qty, intent.price)
-    ground = risk.grounds.get(instrument_id)
+    ground: Ground | None = book.ground
     version = (  # `version_of`, written out
         book.terms_version
         + book.market_version

@@ -88,7 +88,7 @@ def ground_of(risk: RiskState, book: SymbolBook, now_ns: int) -> Ground:
         quotes.append(
             (asset, of_asset, account, PAR if asset == risk.books.rates.numeraire else None)
         )
-    ground = risk.grounds[book.instrument_id] = Ground(
+    ground = book.ground = Ground(
         version_of(risk, book), until_ns, verdicts, risk.contexts.of(book.instrument_id), standing,
         False, book.market_plain(), book.blocked, PAR if book.at_par else None,
         book.quote_account,

@@ -110,14 +110,6 @@ class Hold(msgspec.Struct, eq=False):
         counted = self.leaves if self.weighs else ZERO
         return counted * self.px if self.pays_value else counted - self.covered
 
-    def settle(self) -> None:
-        """What it takes is locked by the venue from now on."""
-        if self.reserved:
-            self.reserved = False
-            account, amount = self.account, self.spends()
-            account.inflight -= amount
-            account.unsettled += amount
-
 
 class Awaited:
     """The first order of an OTO, and the orders that are pending behind it.

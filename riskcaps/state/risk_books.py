@@ -197,6 +197,17 @@ class RiskBooks:
         if not book.open_count and not book.position:
             del self.active[hold.instrument_id]
 
+    def acknowledge(self, hold: Hold) -> None:
+        """The venue has it: what it takes is the venue's to lock, at once or when it works."""
+        if hold.phase == UNKNOWN:
+            self.by_id[hold.instrument_id].unknown_count -= 1
+        hold.phase = WORKING
+        if hold.reserved and (hold.awaits is None or hold.awaits.first is None):
+            hold.reserved = False
+            account, amount = hold.account, hold.spends()
+            account.inflight -= amount
+            account.unsettled += amount
+
     # ------------------------------------------------------------------ order lists
     def weigh_group(self, group: str) -> None:
         """Of orders that exclude each other count the worst one: most quantity, dearest price."""
@@ -254,7 +265,7 @@ class RiskBooks:
             self.cover(awaited)
             for one in awaited.pending:
                 if one.phase == WORKING:
-                    one.settle()
+                    self.acknowledge(one)
         if awaited is not None and awaited.first is None and not awaited.pending:
             self.awaited = {k: one for k, one in self.awaited.items() if one is not awaited}
 

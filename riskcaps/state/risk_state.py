@@ -9,7 +9,6 @@ Rules of this file:
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from typing import Any
 
 from daemon.model.amounts import ZERO
 from daemon.model.enums import Side, TradingState
@@ -76,8 +75,6 @@ class RiskState:
         self.alerts.is_on = account is None
         self.standing = Standing(self.health, self.behaviour, self.ledger)
         self.contexts = Contexts(self.books)
-        self.grounds: dict[InstrumentId, Any] = {}
-        """What the last decision on each instrument stood on (riskcaps/gate/ground.py)."""
         self.set_capset(capset, caps_hash=caps_hash)
 
     # ------------------------------------------------------------------ caps
@@ -172,9 +169,7 @@ class RiskState:
                 hold.reduced = True
                 hold.realised += gained - (fill.fee if fill.fee_asset == book.quote else ZERO)
             if not hold.leaves:
-                self.books.drop_hold(hold)
-                if hold.reduced:
-                    self._end_reducing(hold)
+                self._finish(hold)
         books.follow(book)
         if book.position and (book.position > 0) == (fill.side is _BUY):
             self.alerts.note_position(book, fill.side)
@@ -193,9 +188,7 @@ class RiskState:
         hold = self.books.holds.get(client_order_id)
         if hold is not None:
             self.fact_ns = self.now_ns
-            self.books.drop_hold(hold)
-            if hold.reduced:
-                self._end_reducing(hold)
+            self._finish(hold)
             if self.bots.owners and (bot := self.bots.of(client_order_id)) is not None:
                 self.bots.hear(client_order_id, bot.on_terminal(client_order_id, now_ns))
         return () if self.now_ns < self.alerts.quiet_until_ns else self._settle()
@@ -207,11 +200,7 @@ class RiskState:
         hold = self.books.holds.get(client_order_id)
         if hold is not None and hold.phase != WORKING:
             self.fact_ns = self.now_ns
-            if hold.phase == UNKNOWN:
-                self.books.by_id[hold.instrument_id].unknown_count -= 1
-            hold.phase = WORKING
-            if hold.awaits is None or hold.awaits.first is None:  # else it is locked when it works
-                hold.settle()
+            self.books.acknowledge(hold)
             if self.behaviour.rejects and client_order_id not in self.bots.owners:
                 self.behaviour.accepted(hold.instrument_id)
             if self.bots.owners and (bot := self.bots.of(client_order_id)) is not None:
@@ -239,9 +228,7 @@ class RiskState:
             self.books.weigh_group(hold.group)
             self.books.cover(self.books.awaited.get(client_order_id, hold.awaits))
             if not hold.leaves:
-                self.books.drop_hold(hold)
-                if hold.reduced:
-                    self._end_reducing(hold)
+                self._finish(hold)
         if self.bots.owners and (bot := self.bots.of(client_order_id)) is not None:
             self.bots.hear(client_order_id, bot.on_leaves(client_order_id, leaves_qty))
         return self.alerts.take()
@@ -397,9 +384,9 @@ class RiskState:
             self.sweep()
         return alerts.take()
 
-    def _end_reducing(self, hold: Hold) -> None:
-        """An order that has reduced the position is over: it lengthens or ends a streak."""
-        if hold.client_order_id not in self.bots.owners:
+    def _finish(self, hold: Hold) -> None:
+        self.books.drop_hold(hold)
+        if hold.reduced and hold.client_order_id not in self.bots.owners:
             self.alerts.add(self.behaviour.order_ended(hold.instrument_id, hold.realised))
 
     def _mark_all(self) -> None:

@@ -16,6 +16,7 @@ Rules of this file:
 
 from bisect import bisect_left, insort
 from decimal import Decimal
+from typing import Any
 
 from daemon.model.account_model import SPOT_ACCOUNT, AccountModel, account_of
 from daemon.model.amounts import ZERO
@@ -45,7 +46,7 @@ class SymbolBook:
     __slots__ = (
         "arriving", "at_par", "base", "base_account", "blocked", "buy_pxs", "buys_covered",
         "buys_open", "caps", "cost",
-        "fees_quote", "fees_since_sell", "filters", "has_multipliers", "instrument",
+        "fees_quote", "fees_since_sell", "filters", "ground", "has_multipliers", "instrument",
         "instrument_id", "last", "last_ns", "mark_ask", "mark_bid", "market_made",
         "market_version", "minute", "model", "open_count", "order_types", "position",
         "price_high", "price_low", "qty_high", "qty_low", "qty_step", "quote", "quote_account",
@@ -62,6 +63,8 @@ class SymbolBook:
         the market; and of anything at all. Whoever keeps something that was worked out from here
         keeps the counter with it, and works it out again when that has moved."""
         self.market_made: tuple[int, dict[str, object]] = (-1, {})
+        self.ground: Any = None
+        """What the last decision on it stood on (riskcaps/gate/ground.py)."""
         self.base = self.quote = ""
         self.model: AccountModel = SPOT_ACCOUNT
         self.at_par = False
