@@ -20,6 +20,7 @@ from daemon.model.ids import InstrumentId
 from daemon.model.instrument import SPOT
 from daemon.model.intents import PlaceIntent
 from riskcaps.gate.gate_inputs import DecisionInputs
+from riskcaps.gate.ground import Fills
 from riskcaps.gate.rule import Case, Kept, Rule
 from riskcaps.gate.table import RULES
 from riskcaps.state.behaviour import NEVER_NS, duplicate_key
@@ -58,7 +59,7 @@ class OrderBounds:
 
     __slots__ = (
         "alone", "ask_px", "asks_more", "bands_version", "counted", "day", "day_up",
-        "executions", "exposure", "floor", "gross", "hour", "is_buy", "market_until_ns",
+        "exposure", "fills", "floor", "gross", "hour", "is_buy", "market_until_ns",
         "market_version", "messages_minute", "messages_second", "minute", "net", "notional",
         "only_quote", "open_of_symbol", "open_total", "order_type", "order_value_max",
         "position", "price_high", "price_low", "qty_high", "qty_low", "qty_room",
@@ -76,6 +77,7 @@ class OrderBounds:
         self.time_in_force = case.intent.time_in_force
         self.terms_until_ns = _passes_until(case, _OF_TERMS)
         self.market_version = self.standing_version = -1
+        self.fills: Fills | None = None
         self.value_room: Decimal | int = ZERO
         self.only_quote: Account | None = None
         """The account of the one quote asset that turnover is counted in, at par; `value_room` is
@@ -116,7 +118,7 @@ class OrderBounds:
         self.second, self.minute, self.hour, self.day_up = (  # 44
             account[f"orders_per_{window}_max"].up - 1 for window in _WINDOWS
         )
-        self.executions = -1
+        self.fills = None
         self.symbol_minute = watch["orders_per_minute_max"].up - 1  # 45
         self.messages_second, self.messages_minute = (  # 46
             account[f"messages_per_{window}_max"].up - 1 for window in _WINDOWS[:2]
@@ -131,19 +133,17 @@ class OrderBounds:
         self.asks_more = bool(self.counted or _ASKED)
         self.bands_version = risk.alerts.bands_version
 
-    def follow_fills(self, given: DecisionInputs) -> None:
+    def follow_fills(self, fills: Fills) -> None:
         """What only fills move, taken out of the bounds that it counts against."""
-        ground = given.ground
-        self.qty_room = self.traded_qty - ground.traded_qty  # 50
-        quotes = ground.quotes
+        self.fills, quotes = fills, fills.quotes
+        self.qty_room = self.traded_qty - fills.traded_qty  # 50
         if len(quotes) == 1 and quotes[0][3] is PAR:  # 49
             self.value_room, self.only_quote = self.notional - quotes[0][1], quotes[0][2]
         else:
             self.value_room, self.only_quote = self.notional, None
-        if self.executions != ground.executions:  # 48: beyond its floor, a count is above `ratio`
-            self.executions = ground.executions
-            free = max(self.ratio_grace, int(self.ratio * (self.executions or 1)))
-            self.day = min(self.day_up, free)
+        # 48: a count is above `ratio` where it is beyond its floor.
+        free = max(self.ratio_grace, int(self.ratio * (fills.executions or 1)))
+        self.day = min(self.day_up, free)
 
     def follow(self, risk: RiskState, book: SymbolBook, given: DecisionInputs) -> None:
         """The market or what stands before every order has moved: ask the kept rules again."""
@@ -167,7 +167,8 @@ class OrderBounds:
                 self.standing_until_ns = NEVER_NS
             self.standing_version = standing_version
         self.until_ns = min(self.terms_until_ns, self.market_until_ns, self.standing_until_ns)
-        self.follow_fills(given)
+        if self.fills is not given.ground.fills:
+            self.follow_fills(given.ground.fills)
 
 
 def _passes_until(case: Case, rules: tuple[Rule, ...]) -> int:
@@ -204,7 +205,7 @@ class FastPath:
                 or bounds.time_in_force is not intent.time_in_force
                 or bounds.side is not side
             ):
-                bounds = self._follow(bounds, book, given)
+                bounds = self._follow(book, given)
                 if bounds is None:
                     return False
             if (
@@ -243,11 +244,11 @@ class FastPath:
         case = Case(self._risk, given, book)
         return all(rule.check(case) is None and not rule.reaches_band(case) for rule in _ASKED)
 
-    def _follow(
-        self, bounds: OrderBounds | None, book: SymbolBook, given: DecisionInputs
-    ) -> OrderBounds | None:
-        """The bounds that hold for a wish now; None where only the table can tell."""
-        intent = given.intent
+    def _follow(self, book: SymbolBook, given: DecisionInputs) -> OrderBounds | None:
+        """The bounds that hold for a wish on this ground; None where only the table can tell."""
+        intent, ground = given.intent, given.ground
+        of_side = self._buys if intent.side is _BUY else self._sells
+        bounds = of_side.get(book.instrument_id)
         if (
             bounds is None
             or bounds.terms_version != book.terms_version
@@ -258,13 +259,10 @@ class FastPath:
         ):
             if not _can_be_drawn(book, intent):
                 return None
-            of_side = self._buys if intent.side is _BUY else self._sells
-            bounds = OrderBounds(Case(self._risk, given, book))
-            of_side[book.instrument_id] = bounds
+            bounds = of_side[book.instrument_id] = OrderBounds(Case(self._risk, given, book))
         bounds.follow(self._risk, book, given)
         if given.now_ns > bounds.until_ns:
             return None
-        ground = given.ground
         ground.until_ns = min(ground.until_ns, bounds.until_ns)
         if bounds.is_buy:
             ground.buys = bounds

@@ -227,7 +227,7 @@ def inputs_of(
         unheard = ground_of_stranger(risk, instrument_id)
         return DecisionInputs(intent, owner, now_ns, unheard, halt_reason, intent.qty, intent.price)
     ground: Ground | None = book.ground
-    version = (  # `version_of`, written out
+    version = (
         book.terms_version
         + book.market_version
         + health.version
@@ -236,12 +236,13 @@ def inputs_of(
         + risk.alerts.bands_version
     )
     if ground is None or ground.version != version or now_ns > ground.until_ns:
-        ground = ground_of(risk, book, now_ns)
+        ground = ground_of(risk, book, version, now_ns)
     active, account = books.active, ground.of_buys if intent.side is _BUY else ground.of_sells
     is_alone = not active or (len(active) == 1 and instrument_id in active)
     cancels = windows.cancels
     turnover: list[Turnover] = []
-    for asset, traded, of_asset, rate in ground.quotes:
+    fills = ground.fills
+    for asset, traded, of_asset, rate in fills.quotes:
         if traded or of_asset.open_notional:
             worth = rate or books.rates.rate(asset)
             turnover.append((asset, traded, of_asset.open_notional, worth))
@@ -275,9 +276,9 @@ def inputs_of(
         windows.orders.counts(now_ns),
         cancels.kept if now_ns <= cancels.until_ns else cancels.counts(now_ns),
         book.minute.count(now_ns),
-        ground.executions,
+        fills.executions,
         turnover,
-        ground.traded_qty,
+        fills.traded_qty,
     )
 
 

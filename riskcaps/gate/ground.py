@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from daemon.model.amounts import ZERO
+from daemon.model.copies import replace
 from daemon.model.ids import InstrumentId
 from riskcaps.state.context import RiskContext
 from riskcaps.state.conversion import PAR, Rate
@@ -29,8 +30,24 @@ where that is the numeraire's own."""
 _NO_ACCOUNT = Account("")
 
 
+class Fills(msgspec.Struct, frozen=True):
+    """What only executions and time move."""
+
+    behaviour_version: int
+    until_ns: int
+    executions: int
+    traded_qty: Decimal
+    quotes: tuple[Quote, ...]
+
+
+_NO_FILLS = Fills(-1, -1, 0, ZERO, ())
+
+
 class Ground(msgspec.Struct):
-    """Made by `ground_of`; of a stranger only what has no default here."""
+    """Made by `ground_of`; of a stranger it has only what has no default here.
+
+    A decision's record is written from it, so nothing in it changes but the bounds and `until_ns`.
+    """
 
     version: int
     until_ns: int
@@ -40,6 +57,7 @@ class Ground(msgspec.Struct):
     standing: Mapping[str, Any]
     is_stranger: bool = True
     """Nobody has heard of the instrument."""
+    terms_version: int = -1
     market: Mapping[str, Any] = {}
     blocked: str = ""
     rate: Rate | None = None
@@ -49,24 +67,10 @@ class Ground(msgspec.Struct):
     of_sells: Account = _NO_ACCOUNT
     has_position_max: bool = False
     """Whether a filter bounds what is held, so that a decision records it."""
-    executions: int = 0
-    traded_qty: Decimal = ZERO
-    quotes: tuple[Quote, ...] = ()
+    fills: Fills = _NO_FILLS
     buys: Any = None
     """The fast path's bounds of its buys, followed since it was made (fast_path.py)."""
     sells: Any = None
-
-
-def version_of(risk: RiskState, book: SymbolBook) -> int:
-    """The sum of the counters that move a ground."""
-    return (
-        book.terms_version
-        + book.market_version
-        + risk.health.version
-        + risk.behaviour.version
-        + risk.ledger.version
-        + risk.alerts.bands_version
-    )
 
 
 def ground_of_stranger(risk: RiskState, instrument_id: InstrumentId) -> Ground:
@@ -75,25 +79,41 @@ def ground_of_stranger(risk: RiskState, instrument_id: InstrumentId) -> Ground:
     return Ground(-1, -1, verdicts, risk.contexts.of(instrument_id), standing)
 
 
-def ground_of(risk: RiskState, book: SymbolBook, now_ns: int) -> Ground:
-    """What a decision stands on now, made and kept."""
-    windows, traded = risk.windows, book.traded
+def ground_of(risk: RiskState, book: SymbolBook, version: int, now_ns: int) -> Ground:
+    """What a decision stands on now, kept with the book; `version` is the sum of its counters."""
+    old: Ground | None = book.ground
+    if old is not None and old.terms_version != book.terms_version:
+        old = None
     verdicts, standing = risk.standing.now(book.instrument_id)
-    executions, traded_qty = windows.executions.count(now_ns), traded.total(now_ns)
-    until_ns = min(windows.executions.until_ns, traded.leaves_ns)
+    fills = _NO_FILLS if old is None else old.fills
+    if fills.behaviour_version != risk.behaviour.version or now_ns > fills.until_ns:
+        fills = _fills_of(risk, book, now_ns)
+    if old is not None:
+        ground = replace(
+            old, version=version, until_ns=fills.until_ns, verdicts=verdicts, standing=standing,
+            market=book.market_plain(), fills=fills, buys=None, sells=None,
+        )  # fmt: skip
+    else:
+        ground = Ground(
+            version, fills.until_ns, verdicts, risk.contexts.of(book.instrument_id), standing,
+            False, book.terms_version, book.market_plain(), book.blocked,
+            PAR if book.at_par else None,
+            book.quote_account,
+            book.quote_account if book.model.sell_pays_value else book.base_account,
+            book.instrument is not None and bool(book.instrument.position_max),
+            fills,
+        )  # fmt: skip
+    book.ground = ground
+    return ground
+
+
+def _fills_of(risk: RiskState, book: SymbolBook, now_ns: int) -> Fills:
+    windows, numeraire = risk.windows, risk.books.rates.numeraire
+    executions, traded_qty = windows.executions.count(now_ns), book.traded.total(now_ns)
+    until_ns = min(windows.executions.until_ns, book.traded.leaves_ns)
     quotes: list[Quote] = []
     for asset, account in risk.books.quotes.items():
-        of_asset = account.traded.total(now_ns)
+        traded = account.traded.total(now_ns)
         until_ns = min(until_ns, account.traded.leaves_ns)
-        quotes.append(
-            (asset, of_asset, account, PAR if asset == risk.books.rates.numeraire else None)
-        )
-    ground = book.ground = Ground(
-        version_of(risk, book), until_ns, verdicts, risk.contexts.of(book.instrument_id), standing,
-        False, book.market_plain(), book.blocked, PAR if book.at_par else None,
-        book.quote_account,
-        book.quote_account if book.model.sell_pays_value else book.base_account,
-        book.instrument is not None and bool(book.instrument.position_max),
-        executions, traded_qty, tuple(quotes),
-    )  # fmt: skip
-    return ground
+        quotes.append((asset, traded, account, PAR if asset == numeraire else None))
+    return Fills(risk.behaviour.version, until_ns, executions, traded_qty, tuple(quotes))
