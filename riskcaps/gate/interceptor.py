@@ -320,7 +320,6 @@ class Interceptor:
         risk, price, kind = self.risk, intent.price, intent.order_type
         risk.fact_ns = now_ns
         client_order_id: ClientOrderId = risk.ids.mint()
-        timed = kind in TIMED_TYPES
         order = NewOrder(  # by place: by name it takes four times as long, for every order
             client_order_id,
             intent.strategy_id,
@@ -329,7 +328,7 @@ class Interceptor:
             kind,
             qty,
             price,
-            (intent.time_in_force or _GTC) if timed else None,
+            (intent.time_in_force or _GTC) if kind in TIMED_TYPES else None,
             intent.stop_price,
             intent.reduce_only,
             now_ns,
@@ -337,18 +336,12 @@ class Interceptor:
             intent.terms,
             intent.order_list,
         )
-        is_buy, leg = intent.side is _BUY, intent.order_list
-        risk.books.take_hold(
-            client_order_id,
-            book,
-            is_buy=is_buy,
-            is_stop=kind in STOP_TYPES,
-            qty=qty,
-            px=px,
-            phase=IN_FLIGHT,
-            group="" if leg is None else group_of(leg),
-            first=None if leg is None else first_before(leg),
+        is_buy, leg, books = intent.side is _BUY, intent.order_list, risk.books
+        hold = books.take_hold(
+            client_order_id, book, is_buy, kind in STOP_TYPES, qty, px, IN_FLIGHT
         )
+        if leg is not None:
+            books.join_list(hold, group_of(leg), first_before(leg))
         if not is_buy:
             book.fees_since_sell = ZERO
         told_px = intent.stop_price if price is None else price

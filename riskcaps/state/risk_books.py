@@ -106,23 +106,20 @@ class RiskBooks:
         else:
             self.active.pop(book.instrument_id, None)
 
-    def take_hold(
+    def take_hold(  # noqa: PLR0917 - by place: by name Python 3.11 enters it through C, twice as long
         self,
         client_order_id: ClientOrderId,
         book: SymbolBook,
-        *,
         is_buy: bool,
         is_stop: bool,
         qty: Decimal,
         px: Decimal,
         phase: str,
         reserved: bool | None = None,
-        group: str = "",
-        first: ClientOrderId | None = None,
     ) -> Hold:
         """Hold an order against every cap; `reserved`: its cost is not in the venue's free yet.
 
-        `group`: the OCO that it is a leg of. `first`: the order that it is pending behind.
+        One of a list joins it with the next call.
         """
         quote, pays_value = book.quote_account, is_buy or book.model.sell_pays_value
         account = quote if pays_value else book.base_account
@@ -140,9 +137,8 @@ class RiskBooks:
             account,
             phase,
             is_reserved,
-            group,
         )
-        quote.open_notional += value  # of a group, too, until it is weighed
+        quote.open_notional += value
         if is_reserved:
             account.inflight += value if pays_value else qty
         if is_buy:
@@ -157,11 +153,6 @@ class RiskBooks:
             book.stops_open += 1
         if phase == UNKNOWN:
             book.unknown_count += 1
-        if group:
-            self.groups.setdefault(group, []).append(hold)
-            self.weigh_group(group)
-        if first is not None:
-            self.wait(first, hold)
         self.active[book.instrument_id] = book
         return hold
 
@@ -184,7 +175,6 @@ class RiskBooks:
             hold.quote.open_notional -= value
             if hold.reserved:
                 hold.account.inflight -= value if hold.pays_value else leaves
-        hold.leaves = ZERO
         book.version += 1
         book.open_count -= 1
         if hold.is_stop:
@@ -209,6 +199,15 @@ class RiskBooks:
             account.unsettled += amount
 
     # ------------------------------------------------------------------ order lists
+    def join_list(self, hold: Hold, group: str, first: ClientOrderId | None) -> None:
+        """A hold is a leg of the OCO `group`, and pending behind `first`, where there are such."""
+        if group:
+            hold.group = group
+            self.groups.setdefault(group, []).append(hold)
+            self.weigh_group(group)
+        if first is not None:
+            self.wait(first, hold)
+
     def weigh_group(self, group: str) -> None:
         """Of orders that exclude each other count the worst one: most quantity, dearest price."""
         holds = self.groups.get(group)

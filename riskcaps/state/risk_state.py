@@ -279,7 +279,7 @@ class RiskState:
             return self.alerts.take()
         self.fact(now_ns)
         book = self.books.book(order.instrument_id)
-        self.books.take_hold(
+        hold = self.books.take_hold(
             cid,
             book,
             is_buy=order.side is Side.BUY,
@@ -287,9 +287,8 @@ class RiskState:
             qty=order.leaves_qty,
             px=price_of(order, book.top.ask_px if book.top else ZERO),
             phase=phase_of(order.status),
-            group=group_of(order.order_list),
-            first=first_before(order.order_list),
         )
+        self.books.join_list(hold, group_of(order.order_list), first_before(order.order_list))
         bot = self.bots.own(order.client_order_id, order.strategy_id, self.books.holds)
         if bot is not None:
             bot.books.twin_of(book)
