@@ -35,6 +35,7 @@ from riskcaps.words.order_kinds import BPS
 PRICED_TYPES = (OrderType.LIMIT, OrderType.LIMIT_MAKER)
 AUDIT_EVERY = 256
 _BUY = Side.BUY  # a look at a member of an enum costs as much as a call on Python 3.11
+_HALF = Decimal("0.5")
 _WINDOWS = ("second", "minute", "hour", "day")
 
 
@@ -59,14 +60,14 @@ class OrderBounds:
 
     __slots__ = (
         "alone", "ask_px", "asks_more", "bands_version", "counted", "day", "day_up",
-        "exposure", "fills", "floor", "gross", "hour", "is_buy", "market_until_ns",
-        "market_version", "messages_minute", "messages_second", "minute", "net", "notional",
-        "only_quote", "open_of_symbol", "open_total", "order_type", "order_value_max",
-        "position", "price_high", "price_low", "qty_high", "qty_low", "qty_room",
-        "qty_step", "ratio", "ratio_grace", "second", "share_high", "share_low", "side",
-        "standing_until_ns", "standing_version", "symbol_minute", "terms_until_ns",
-        "terms_version", "tick", "time_in_force", "traded_qty", "until_ns", "value_min",
-        "value_room", "venue_open_of_symbol", "venue_open_total",
+        "exposure", "fills", "floor", "gross", "hour", "is_buy", "is_mid",
+        "market_until_ns", "market_version", "messages_minute", "messages_second", "minute",
+        "net", "notional", "only_quote", "open_of_symbol", "open_total", "order_type",
+        "order_value_max", "position", "price_floor", "price_high", "price_low", "qty_high",
+        "qty_low", "qty_room", "qty_step", "ratio", "ratio_grace", "second", "share_high",
+        "share_low", "side", "standing_until_ns", "standing_version", "symbol_minute",
+        "terms_until_ns", "terms_version", "tick", "time_in_force", "traded_qty",
+        "until_ns", "value_min", "value_room", "venue_open_of_symbol", "venue_open_total",
     )  # fmt: skip
 
     def __init__(self, case: Case) -> None:
@@ -102,7 +103,12 @@ class OrderBounds:
         high = Decimal(BPS + caps.collar_bps_max).scaleb(-4)
         up = f.bid_multiplier_up if case.is_buy else f.ask_multiplier_up
         down = f.bid_multiplier_down if case.is_buy else f.ask_multiplier_down
-        self.share_low, self.share_high = max(low, down), min(high, up or high)
+        share_low, share_high = max(low, down), min(high, up or high)
+        # Of the mid they are factors of bid and ask together.
+        self.is_mid = caps.collar_reference == "mid"
+        half = _HALF if self.is_mid else 1
+        self.share_low, self.share_high = share_low * half, share_high * half
+        self.price_floor = max(book.price_low, book.tick)
         self.bands_version = -1
 
     def follow_bands(self, risk: RiskState, book: SymbolBook) -> None:
@@ -155,10 +161,10 @@ class OrderBounds:
             self.market_until_ns = _passes_until(case, _OF_MARKET)
             top = book.top
             if top is not None and self.market_until_ns != NEVER_NS:
-                is_mid = case.caps.collar_reference == "mid"
-                ref_px = (top.bid_px + top.ask_px) / 2 if is_mid else book.last
-                self.price_low = max(book.price_low, book.tick, ref_px * self.share_low)
-                self.price_high = min(book.price_high, ref_px * self.share_high)
+                reference = top.bid_px + top.ask_px if self.is_mid else book.last
+                low, high = reference * self.share_low, reference * self.share_high
+                self.price_low = max(low, self.price_floor)
+                self.price_high = min(high, book.price_high)
                 self.ask_px = top.ask_px
             self.market_version = book.market_version
         if self.standing_version != standing_version:

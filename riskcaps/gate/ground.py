@@ -9,7 +9,7 @@ Rules of this file:
    held) is not kept here, nor is what another market moves (rates, other symbols).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -37,7 +37,7 @@ class Fills(msgspec.Struct, frozen=True):
     until_ns: int
     executions: int
     traded_qty: Decimal
-    quotes: tuple[Quote, ...]
+    quotes: Sequence[Quote]
 
 
 _NO_FILLS = Fills(-1, -1, 0, ZERO, ())
@@ -108,12 +108,14 @@ def ground_of(risk: RiskState, book: SymbolBook, version: int, now_ns: int) -> G
 
 
 def _fills_of(risk: RiskState, book: SymbolBook, now_ns: int) -> Fills:
-    windows, numeraire = risk.windows, risk.books.rates.numeraire
-    executions, traded_qty = windows.executions.count(now_ns), book.traded.total(now_ns)
-    until_ns = min(windows.executions.until_ns, book.traded.leaves_ns)
+    executions, traded, numeraire = risk.windows.executions, book.traded, risk.books.rates.numeraire
+    count = executions.count(now_ns)
+    traded_qty = traded.kept if now_ns <= traded.leaves_ns else traded.total(now_ns)
+    leave_ns = [executions.until_ns, traded.leaves_ns]
     quotes: list[Quote] = []
     for asset, account in risk.books.quotes.items():
-        traded = account.traded.total(now_ns)
-        until_ns = min(until_ns, account.traded.leaves_ns)
-        quotes.append((asset, traded, account, PAR if asset == numeraire else None))
-    return Fills(risk.behaviour.version, until_ns, executions, traded_qty, tuple(quotes))
+        traded = account.traded
+        value = traded.kept if now_ns <= traded.leaves_ns else traded.total(now_ns)
+        leave_ns.append(traded.leaves_ns)
+        quotes.append((asset, value, account, PAR if asset == numeraire else None))
+    return Fills(risk.behaviour.version, min(leave_ns), count, traded_qty, quotes)
