@@ -19,6 +19,7 @@ from tests.unit.riskcaps.kit import (
     BTC,
     ETH,
     T0,
+    XRPETH,
     D,
     approve,
     bare_gate,
@@ -454,3 +455,14 @@ def test_a_sell_at_no_price_that_was_found_open_meets_every_buy() -> None:
     tell(gate)
     assert gate.risk.books.by_id[BTC].sell_pxs == [D(0)], "held before any price was known"
     assert deny(gate, wish("BUY", "1", "99.00")) == "self_trade"
+
+
+def test_what_was_traded_counts_when_only_one_quote_asset_is_left() -> None:
+    gate = ready(traded_notional_per_day_numeraire_max="1000")
+    gate.risk.on_instruments([instrument(), instrument(XRPETH)])
+    for side in ("BUY", "SELL"):
+        trade(gate, side, "4.5", "100")
+    approve(gate, wish("BUY", "0.2", "99.00"))
+    gate.risk.on_instruments([instrument(XRPETH, quote="USDT")])
+    assert list(gate.risk.books.quotes) == ["USDT"]
+    assert deny(gate, wish("BUY", "1.5", "99.00"), T1) == "traded_notional_per_day"
