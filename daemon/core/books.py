@@ -89,7 +89,7 @@ class Books:
         """Orders of both, by what their ids share with those of their cancels and amends."""
         self._exec_ids: dict[InstrumentId, dict[ExecId, None]] = {}
         self.last_trade: dict[InstrumentId, int] = {}
-        self.counts: dict[OrderStatus, int] = {}
+        self.counts: dict[OrderStatus, int] = dict.fromkeys(OrderStatus, 0)
         """Orders by status, of all that this process has seen."""
         self.flows: dict[str, Decimal] = {}
         """Net change of each asset by our fills and fees since the books' epoch."""
@@ -158,7 +158,7 @@ class Books:
             else:
                 self.open.pop(cid, None)
                 self._finish(cid)
-        else:
+        elif mine.get(cid) is not order:  # else it stands where it belongs
             self._finished.pop(cid, None)
             mine[cid] = order
             self.open[cid] = order
@@ -179,26 +179,27 @@ class Books:
         trade_id = trade_id_of(fill.exec_id)
         if trade_id > self.last_trade.get(fill.instrument_id, -1):
             self.last_trade[fill.instrument_id] = trade_id
-        if order.status.is_terminal or order.bot_order_id:  # else it stands where it belongs
+        if order.status.is_terminal or order.bot_order_id:
             self.index(order)
 
     def count(self, old: OrderStatus | None, new: OrderStatus) -> None:
         """An order came (`old` None) or changed its status."""
         if old is not None:
-            self.counts[old] = self.counts.get(old, 0) - 1
-        self.counts[new] = self.counts.get(new, 0) + 1
+            self.counts[old] -= 1
+        self.counts[new] += 1
 
     def flow(self, changes: Mapping[str, Decimal]) -> None:
         """Add one fill's changes to the net flows."""
-        self.flow_mark += 1
+        mark = self.flow_mark = self.flow_mark + 1
+        flows, history = self.flows, self._flow_points
         for asset, change in changes.items():
-            before = self.flows.get(asset, ZERO)
-            after = self.flows[asset] = before + change
-            points = self._flow_points.get(asset)
+            before = flows.get(asset, ZERO)
+            after = flows[asset] = before + change
+            points = history.get(asset)
             if points is None:
-                points = self._flow_points[asset] = deque(maxlen=FLOW_POINTS_MAX)
-                points.append((self.flow_mark - 1, before))
-            points.append((self.flow_mark, after))
+                points = history[asset] = deque(maxlen=FLOW_POINTS_MAX)
+                points.append((mark - 1, before))
+            points.append((mark, after))
 
     def has_passed(self, asset: str, flow: Decimal, since_mark: int) -> bool:
         """Whether the asset's net flow stood at `flow` at any moment since `since_mark`.

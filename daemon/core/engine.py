@@ -154,7 +154,7 @@ class Engine:
         ctx.interceptor.risk.ids.head = turn.head
         if not self._armed:
             self._begin()
-        elif self._housekeeping.overslept():
+        elif turn.ts_ns >= self._housekeeping.overdue_ns and self._housekeeping.overslept():
             self._session_control.settle_turn()
         kind = type(turn.input)
         self._handlers[kind](turn.input)
