@@ -107,7 +107,7 @@ class StrategyRunner:
         """Tell every strategy that the session ends, and let it go."""
         self.started = False
         for host in list(self.hosts.values()):
-            self._guard(host, "on_stop", partial(_last_call, host.strategy))
+            self._call(host, "on_stop", partial(_last_call, host.strategy))
         self.hosts.clear()
         self._by_instrument.clear()
 
@@ -152,33 +152,31 @@ class StrategyRunner:
             self._call(host, "on_timer", host.strategy.on_timer, timer)
 
     def _call(
-        self, host: HostedStrategy, where: str, call: Callable[..., Iterable[Wish]], *told: object
+        self,
+        host: HostedStrategy,
+        where: str,
+        call: Callable[..., Iterable[Wish]],
+        *told: object,
+        depth: int = 0,
     ) -> None:
-        wishes = self._guard(host, where, call, *told)
-        if wishes:
-            self._perform(host, wishes, depth=0)
-
-    def _guard(
-        self, host: HostedStrategy, where: str, call: Callable[..., Iterable[Wish]], *told: object
-    ) -> tuple[Wish, ...]:
         try:
             wishes = tuple(call(host.view, *told))
         except Exception as error:  # noqa: BLE001 - a user's own code may raise anything
             self._drop(host, where, error)
-            return ()
+            return
         if not wishes:
-            return ()
+            return
         limit = self._ctx.config.wishes_per_call_max
         if len(wishes) > limit:
             self._drop(
                 host, where, ValueError(f"{len(wishes)} wishes in one call, at most {limit}")
             )
-            return ()
+            return
         for wish in wishes:
             if problem := misshapen(wish):
                 self._drop(host, where, TypeError(problem))
-                return ()
-        return wishes
+                return
+        self._perform(host, wishes, depth=depth)
 
     def _drop(self, host: HostedStrategy, where: str, error: Exception) -> None:
         strategy_id = host.view.strategy_id
@@ -223,8 +221,8 @@ class StrategyRunner:
             return
         denied = self.place(intent)
         if denied and depth < DENIAL_DEPTH_MAX:
-            more = self._guard(host, "on_denied", host.strategy.on_denied, intent, denied)
-            self._perform(host, more, depth=depth + 1)
+            call = host.strategy.on_denied
+            self._call(host, "on_denied", call, intent, denied, depth=depth + 1)
 
     def place(self, intent: PlaceIntent) -> str:
         """One wish through the interceptor; the deny code, or empty when it left."""

@@ -310,9 +310,9 @@ class SymbolBook:
         """What it takes is locked by the venue from now on."""
         if hold.reserved:
             hold.reserved = False
-            amount = hold.spends
-            hold.account.inflight -= amount
-            hold.account.unsettled += amount
+            amount, account = hold.spends, hold.account
+            account.inflight -= amount
+            account.unsettled += amount
 
     def shrink_hold(self, hold: Hold, qty: Decimal, *, settled: bool) -> None:
         """Take `qty` (at most its leaves) out of a hold; `settled`: the venue spent it."""

@@ -49,7 +49,8 @@ def move(ledger: EquityLedger, what: str, value: Any, now_ns: int) -> Any:
     if what == "rebase":
         return ledger.rebase("a wipe")
     if what == "apply":
-        return ledger.apply({**ledger.state(), "peak": str(abs(value or 0))})
+        fields = {"peak": "6", "day": ledger.day, "day_open": "-2", "session_open": "3"}
+        return ledger.apply(fields)
     if what == "caps":
         return ledger.set_caps(caps_of(loss_session_numeraire_max=str(abs(value or 1))))
     return getattr(ledger, what)()
