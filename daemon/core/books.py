@@ -28,8 +28,11 @@ FLOW_POINTS_MAX = 2_000
 
 def trade_id_of(exec_id: ExecId) -> int:
     """The venue's trade id in an ExecId (`symbol:trade_id:venue_order_id`); -1 without one."""
-    parts = exec_id.split(":")
-    return int(parts[1]) if len(parts) == 3 and parts[1].isdigit() else -1
+    try:
+        _, trade_id, _ = exec_id.split(":")
+        return int(trade_id)
+    except ValueError:
+        return -1
 
 
 def order_fields(order: Order) -> dict[str, Any]:
@@ -167,20 +170,21 @@ class Books:
 
     def book(self, fill: Fill, order: Order) -> None:
         """Book one new fill on its order. The caller has asked `has_fill`."""
-        order.exec_ids.add(fill.exec_id)
-        order.cum_qty += fill.qty
-        order.cum_quote += fill.qty * fill.price
-        if order.cum_qty > order.venue_cum_qty:  # noqa: PLR1730 - max() costs three times as much
-            order.venue_cum_qty = order.cum_qty
-        seen = self._exec_ids.get(fill.instrument_id)
+        exec_id, instrument_id, qty = fill.exec_id, fill.instrument_id, fill.qty
+        order.exec_ids.add(exec_id)
+        order.cum_qty = cum_qty = order.cum_qty + qty
+        order.cum_quote += qty * fill.price
+        if cum_qty > order.venue_cum_qty:  # noqa: PLR1730 - max() costs three times as much
+            order.venue_cum_qty = cum_qty
+        seen = self._exec_ids.get(instrument_id)
         if seen is None:
-            seen = self._exec_ids[fill.instrument_id] = OrderedDict()
-        seen[fill.exec_id] = None
+            seen = self._exec_ids[instrument_id] = OrderedDict()
+        seen[exec_id] = None
         if len(seen) > EXEC_IDS_PER_INSTRUMENT_MAX:
             seen.popitem(last=False)
-        trade_id = trade_id_of(fill.exec_id)
-        if trade_id > self.last_trade.get(fill.instrument_id, -1):
-            self.last_trade[fill.instrument_id] = trade_id
+        trade_id = trade_id_of(exec_id)
+        if trade_id > self.last_trade.get(instrument_id, -1):
+            self.last_trade[instrument_id] = trade_id
         if order.status.is_terminal or order.bot_order_id:
             self.index(order)
 

@@ -183,7 +183,9 @@ class DurableState:
         """FILL: one new trade on one of our orders."""
         books, instrument = self.books, self.instruments.get(fill.instrument_id)
         was_owed = order.status.is_terminal and order.venue_cum_qty > order.cum_qty
-        self.heard(self.interceptor.risk.on_fill(fill, now_ns))
+        notices = self.interceptor.risk.on_fill(fill, now_ns)
+        if notices:
+            self.heard(notices)
         books.book(fill, order)
         order.ts_updated_ns = now_ns
         self.session.fills += 1
