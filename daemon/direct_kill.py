@@ -11,6 +11,8 @@ Rules of this file:
    second the orders are canceled, latched or not. The result says which.
 4. Nothing is said before the first cancel was asked for, and no word can end the stop
    (`control.tool.output`).
+5. No event loop: the stop is the daemon's own (`emergency_stop.py`), its waits are blocking ones
+   (`blocking_waits.py`).
 
     python -m daemon.direct_kill --config FILE --reason WHY
 
@@ -18,10 +20,10 @@ is the same as `seatrial kill --direct`. Exit codes: `control.tool.failures`.
 What is under way is told on stderr, once a second; stdout has the result alone.
 """
 
-import asyncio
 import contextlib
 import os
 import sys
+import threading
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -46,6 +48,7 @@ from daemon.shell.state.state_dir import (
 from daemon.shell.stop.kill_latch import LATCH_DEADLINE_S, LatchStore
 
 if TYPE_CHECKING:
+    from daemon.shell.stop.blocking_waits import BlockingWaits
     from daemon.shell.stop.emergency_stop import EmergencyStop, KillReport
     from daemon.shell.stop.late_orders import LateOrders
 
@@ -160,12 +163,12 @@ def direct_kill(
         )
     try:
         try:
-            report, empty_ns = asyncio.run(_stop(plan, state, clock))
+            report, empty_ns = _stop(plan, state, clock)
         except InstanceUnknown:
             state = _state(plan, aside, state.answer, SECOND_CHANCE_S)
             if not state.instance:
                 raise
-            report, empty_ns = asyncio.run(_stop(plan, state, clock))
+            report, empty_ns = _stop(plan, state, clock)
     except SeatrialError as error:
         done = "latched" if state.latched_ms is not None else "NOT latched"
         by_unit = direct_command(socket, config)
@@ -279,7 +282,7 @@ def _import_the_rest() -> None:
     """What is slow to import, while the disk works; a fault in it is told by whoever needs it."""
     with contextlib.suppress(Exception):
         import daemon.shell.keys.credentials  # noqa: PLC0415 - rule 3
-        import daemon.shell.link.order_session  # noqa: PLC0415 - rule 3
+        import daemon.shell.stop.blocking_waits  # noqa: PLC0415 - rule 3
         import daemon.shell.stop.late_orders  # noqa: F401, PLC0415 - rule 3
 
 
@@ -287,30 +290,40 @@ def _ms(at_ns: int | None, start_ns: int) -> float | None:
     return None if at_ns is None else (at_ns - start_ns) / 1e6
 
 
-async def _stop(
-    plan: StopPlan, state: _State, clock: SystemClock
-) -> tuple["KillReport", int | None]:
+def _stop(plan: StopPlan, state: _State, clock: SystemClock) -> tuple["KillReport", int | None]:
     """Cancel and verify; the last report, and when the venue was first seen empty."""
+    from daemon.shell.stop.blocking_waits import BlockingWaits, driven  # noqa: PLC0415 - rule 3
     from daemon.shell.stop.late_orders import until_settled  # noqa: PLC0415 - rule 3
 
-    stop = _emergency(plan, state, clock)
+    waits = BlockingWaits()
+    stop = _emergency(plan, state, clock, waits)
     seen = _Seen()
-    try:
-        async with asyncio.TaskGroup() as group:
-            teller = group.create_task(_tell(plan, state, seen), name="tell")
+
+    async def work() -> tuple["KillReport", int | None]:
+        try:
             report = await stop.cancel_and_verify(deadline_s=DEADLINE_S, on_round=seen.on_round)
-            empty_ns = report.verified_empty_ns
-            late = _late_orders(plan, clock)
             settled = await until_settled(
-                stop, report, late, clock, deadline_s=DEADLINE_S, on_round=seen.on_round
-            )
-            teller.cancel()
-        return settled, empty_ns
+                stop, report, _late_orders(plan, clock), clock,
+                deadline_s=DEADLINE_S, on_round=seen.on_round, pause=waits.pause,
+            )  # fmt: skip
+            return settled, report.verified_empty_ns
+        finally:
+            await stop.close()
+
+    over = threading.Event()
+    teller = threading.Thread(target=_tell, args=(plan, state, seen, over), daemon=True)
+    teller.start()
+    try:
+        return driven(work())
     finally:
-        await stop.close()
+        over.set()
+        teller.join()
+        waits.close()
 
 
-def _emergency(plan: StopPlan, state: _State, clock: SystemClock) -> "EmergencyStop":
+def _emergency(
+    plan: StopPlan, state: _State, clock: SystemClock, waits: "BlockingWaits"
+) -> "EmergencyStop":
     from daemon.shell.keys.credentials import load_credentials  # noqa: PLC0415 - rule 3
     from daemon.shell.link.link_config import VenueEndpoints, adapter_of  # noqa: PLC0415 - rule 3
     from daemon.shell.link.venue_urls import BINANCE_SPOT_TESTNET  # noqa: PLC0415 - rule 3
@@ -338,7 +351,7 @@ def _emergency(plan: StopPlan, state: _State, clock: SystemClock) -> "EmergencyS
         instance=state.instance,
         clock=clock,
         head=lambda: state.head,
-        cold=True,
+        waits=waits,
     )
 
 
@@ -369,19 +382,16 @@ class _Seen:
         self.words = f"{canceled} canceled, {remaining} of ours left at the venue"
 
 
-async def _tell(plan: StopPlan, state: _State, seen: _Seen) -> None:
+def _tell(plan: StopPlan, state: _State, seen: _Seen, over: threading.Event) -> None:
     """A line when the first requests have left, and one for every second that the stop takes."""
     whose = state.instance or "the one instance that has orders there"
-    try:
-        await asyncio.sleep(TELL_FIRST_S)
-    finally:  # also when all is done by then
-        output.say(
-            f"{state.latch_words}; asking the venue ({plan.environment}) to cancel everything of "
-            f"{whose}"
-        )
+    over.wait(TELL_FIRST_S)
+    output.say(
+        f"{state.latch_words}; asking the venue ({plan.environment}) to cancel everything of "
+        f"{whose}"
+    )
     seconds = 0
-    while True:
-        await asyncio.sleep(TELL_PERIOD_S)
+    while not over.wait(TELL_PERIOD_S):
         seconds += 1
         output.say(f"{seconds:3} s: {seen.words}")
 
