@@ -174,7 +174,8 @@ class BlockingSession:
 
     def _addresses(self, until_ns: int) -> list[tuple[int, tuple[Any, ...]]]:
         host, port = self._endpoint.host, self._endpoint.port
-        look_up = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+        name = host.encode("ascii")  # a text would be encoded by a codec that is slow to import
+        look_up = partial(socket.getaddrinfo, name, port, type=socket.SOCK_STREAM)
         try:
             found = look_up(flags=socket.AI_NUMERICHOST)
         except socket.gaierror:
@@ -209,7 +210,10 @@ class BlockingSession:
 
         context = tls_of(self._endpoint.scheme)
         assert isinstance(context, ssl.SSLContext)
-        self._tls_waits = {ssl.SSLWantReadError: select.POLLIN, ssl.SSLWantWriteError: select.POLLOUT}
+        self._tls_waits = {
+            ssl.SSLWantReadError: select.POLLIN,
+            ssl.SSLWantWriteError: select.POLLOUT,
+        }
         secured = context.wrap_socket(
             self._sock, server_hostname=self._endpoint.host, do_handshake_on_connect=False
         )
@@ -222,7 +226,7 @@ class BlockingSession:
         self._write(
             b"GET %s HTTP/1.1\r\nHost: %s:%d\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %s\r\n\r\n"
-            % (self._path.encode("ascii"), host.encode("idna"), self._endpoint.port, key),
+            % (self._path.encode("ascii"), host.encode("ascii"), self._endpoint.port, key),
             until_ns,
         )
         while (end := self._buffer.find(b"\r\n\r\n")) < 0:
@@ -231,7 +235,10 @@ class BlockingSession:
             self._fill(until_ns)
         first, *lines = bytes(self._buffer[:end]).decode("latin-1").split("\r\n")
         del self._buffer[: end + 4]
-        headers = {name.strip().lower(): text.strip() for name, _, text in (one.partition(":") for one in lines)}
+        headers = {
+            name.strip().lower(): text.strip()
+            for name, _, text in (one.partition(":") for one in lines)
+        }
         status = int(first.split(" ", 2)[1]) if first.startswith("HTTP/1.1 ") else 0
         if status != 101:
             self._refused(status, headers, until_ns)

@@ -103,9 +103,7 @@ class StopWaits(Protocol):
     async def on_rest(self, calls: Sequence[Call]) -> list[Any]:
         """Make calls of REST without waiting for each other; answers or errors."""
 
-    def session(
-        self, endpoints: VenueEndpoints, codec: "OrderCodec", clock: Clock
-    ) -> StopSession:
+    def session(self, endpoints: VenueEndpoints, codec: "OrderCodec", clock: Clock) -> StopSession:
         """A connection to the WebSocket API, not opened yet."""
 
 

@@ -13,15 +13,15 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import orjson
+import msgspec
 
 from daemon.model.copies import replace
 from daemon.model.records import EventType
 from daemon.shell.journal.segments import segments, tail_of
 from daemon.shell.process.clock import Clock
-from daemon.shell.stop.emergency_stop import KillReport, OnRound
 
-if TYPE_CHECKING:  # it imports asyncio
+if TYPE_CHECKING:  # a stop waits for every import
+    from daemon.shell.stop.emergency_stop import KillReport, OnRound
     from daemon.shell.stop.stop_set import VenueStop
 
 _ORDER_STATE, _ORDER_APPROVED = EventType.ORDER_STATE, EventType.ORDER_APPROVED
@@ -106,10 +106,10 @@ def late_orders_of_journal(directory: Path, recv_window_ms: int, *, now_ns: int)
         if b'"order_' not in line:
             continue
         try:
-            record = orjson.loads(line)
+            record = msgspec.json.decode(line)
             at_ns = min(int(record["ts_ns"]) + behind_ns, now_ns)
             late.on_record(EventType(record["event_type"]), record, at_ns)
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, RecursionError):
             continue
     return late
 
@@ -118,8 +118,8 @@ def _last_ns(lines: Sequence[bytes]) -> int:
     """The daemon's time at the last line that can be read; the very last may be torn."""
     for line in reversed(lines[-4:]):
         try:
-            return int(orjson.loads(line)["ts_ns"])
-        except (KeyError, TypeError, ValueError):
+            return int(msgspec.json.decode(line)["ts_ns"])
+        except (KeyError, TypeError, ValueError, RecursionError):
             continue
     return 0
 
@@ -143,14 +143,14 @@ def _tail_lines(directory: Path) -> Iterable[bytes]:
 
 async def until_settled(
     stop: "VenueStop",
-    report: KillReport,
+    report: "KillReport",
     late: LateOrders,
     clock: Clock,
     *,
     deadline_s: float,
-    on_round: OnRound | None = None,
+    on_round: "OnRound | None" = None,
     pause: Callable[[float], Awaitable[None]] | None = None,
-) -> KillReport:
+) -> "KillReport":
     """Look again until no order that was under way can be accepted any more.
 
     `on_round` hears of every look. `pause` waits (seconds); without it, the running event loop
