@@ -146,11 +146,9 @@ def direct_kill(
     clock = SystemClock()
     start = clock.monotonic_ns()
     aside = _begun(config, socket, clock, start, uid=uid, by=by, reason=one_line(reason))
-    plan = _plan(aside, config)
-    known_ns = clock.monotonic_ns()
     _import_the_rest()
-    spent_s = (clock.monotonic_ns() - known_ns) / _NS_PER_S
-    state = _state(plan, aside, {}, LATCH_DEADLINE_S - spent_s)
+    plan = _plan(aside, config)
+    state = _state(plan, aside, {}, LATCH_DEADLINE_S)
     closed_ms = (clock.monotonic_ns() - start) / 1e6
     if state.latched_ms is not None:
         closed_ms = state.latched_ms  # a daemon that lives looks there before every order

@@ -11,7 +11,7 @@ Rules of this file:
 4. TLS is that of every session of ours: the system's authorities, the host's own name.
 """
 
-import base64
+import binascii
 import contextlib
 import errno
 import hashlib
@@ -222,7 +222,7 @@ class BlockingSession:
 
     def _shake_hands(self, until_ns: int) -> None:
         host = f"[{self._endpoint.host}]" if ":" in self._endpoint.host else self._endpoint.host
-        key = base64.b64encode(os.urandom(16))
+        key = binascii.b2a_base64(os.urandom(16), newline=False)
         self._write(
             b"GET %s HTTP/1.1\r\nHost: %s:%d\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %s\r\n\r\n"
@@ -242,8 +242,10 @@ class BlockingSession:
         status = int(first.split(" ", 2)[1]) if first.startswith("HTTP/1.1 ") else 0
         if status != 101:
             self._refused(status, headers, until_ns)
-        accept = base64.b64encode(hashlib.sha1(key + _ACCEPT_GUID, usedforsecurity=False).digest())
-        if headers.get("sec-websocket-accept", "") != accept.decode():
+        digest = hashlib.sha1(key + _ACCEPT_GUID, usedforsecurity=False).digest()
+        if headers.get("sec-websocket-accept", "").encode() != binascii.b2a_base64(
+            digest, newline=False
+        ):
             raise ValueError("the answer to the handshake is not for it")
 
     def _refused(self, status: int, headers: dict[str, str], until_ns: int) -> None:
