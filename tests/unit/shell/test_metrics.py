@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from daemon.model.records import EventType
@@ -174,6 +175,29 @@ def test_orders_that_never_end_and_codes_without_end_stay_bounded() -> None:
     codes = [labels for name, labels in found if name == "seatrial_order_rejects_total"]
     assert len(codes) == CODES_MAX + 1
     assert found["seatrial_order_rejects_total", (("code", "other"),)] == 6
+
+
+def test_a_scrape_that_keeps_old_text_says_what_prometheus_client_would_say() -> None:
+    status: dict[str, Any] = {**STATUS, "uptime_s": float("nan")}
+    metrics = Metrics(lambda: status, {"version": "1"})
+    order = {"client_order_id": "st0-1", "symbol": "BTCUSDT", "new": "ACCEPTED"}
+    for change in (
+        lambda: None,
+        lambda: metrics.on_record(EventType.ORDER_APPROVED, order, 1_000),
+        lambda: metrics.on_record(EventType.ORDER_STATE, order, 9_000_000),
+        lambda: metrics.on_record(EventType.ORDER_DENIED, {"deny_reason": "order_qty"}, 1),
+        lambda: status.update(latched=False, uptime_s=1.5, market={"ETHUSDT": {"age_ms": 20}}),
+        lambda: status.pop("positions"),
+        lambda: status.update(session_id="abc-1-s1"),
+    ):
+        change()
+        ours, theirs = metrics.render(), generate_latest(metrics.registry)
+        assert _without_process(ours) == _without_process(theirs)
+
+
+def _without_process(text: bytes) -> list[bytes]:
+    """The lines that do not change from one look to the next by themselves."""
+    return [line for line in text.splitlines() if b"process_" not in line]
 
 
 def test_a_drill_is_dated_and_the_process_shows_its_size() -> None:
