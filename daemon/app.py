@@ -19,7 +19,6 @@ from daemon.assembly import (
     about_keys,
     about_run,
     accepted_lines,
-    account_fingerprint,
     binding_of,
     build_anchors,
     build_engine,
@@ -58,6 +57,7 @@ from daemon.shell.journal.incident_pack import IncidentPacks
 from daemon.shell.journal.journal_upkeep import JournalUpkeep
 from daemon.shell.journal.journal_writer import Journal, JournalError
 from daemon.shell.journal.replay import Recovered, recover
+from daemon.shell.keys.credentials import account_fingerprint
 from daemon.shell.keys.key_environments import remember
 from daemon.shell.link.venue_link import VenueLink
 from daemon.shell.link.venue_urls import endpoints_of

@@ -61,7 +61,7 @@ class Failure(click.ClickException):
     def __init__(
         self,
         message: str,
-        exit_code: int,
+        exit_code: int = EXIT_REFUSED,
         *,
         as_json: bool = False,
         data: Mapping[str, Any] | None = None,
@@ -94,6 +94,15 @@ def ask(ctx: click.Context, method: str, *, as_json: bool = False, **params: Any
             return client.call(method, timeout_s=timeout_s, **params)
     except ControlError as error:
         raise failure_of(error, socket, as_json=as_json) from error
+
+
+def done(result: Mapping[str, Any], text: str, *, as_json: bool) -> None:
+    """Say that a command is done; with what the daemon adds to it."""
+    if as_json:
+        output.print_json(result)
+        return
+    note = result.get("message") or result.get("msg") or result.get("note")
+    click.echo(f"{text}: {note}" if note else text)
 
 
 def wiring(ctx: click.Context) -> Wiring:

@@ -1,6 +1,6 @@
 """The commands that do something: start, stop, kill and their kin."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -10,13 +10,12 @@ from control.tool.command_frame import (
     Failure,
     ask,
     confirm,
+    done,
     refuse_beyond_the_journal,
     said,
     wiring,
 )
-from control.tool.failures import EXIT_REFUSED
 from control.tool.kill_command import SILENT_S, TIMEOUT_S, KillOptions, run
-from control.tool.output import print_json
 from daemon.model.user_text import one_line
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -51,14 +50,6 @@ def timeout_option(default_s: float) -> Callable[[F], F]:
     )
 
 
-def _done(result: Mapping[str, Any], text: str, *, as_json: bool) -> None:
-    if as_json:
-        print_json(result)
-        return
-    note = result.get("message") or result.get("msg") or result.get("note")
-    click.echo(f"{text}: {note}" if note else text)
-
-
 @click.command()
 @reason_option
 @yes_option
@@ -87,7 +78,7 @@ def start(
     text = f"session {session} started" if session else "started"
     if note := result.get("gating"):
         text += f" ({note})"
-    _done(result, text, as_json=as_json)
+    done(result, text, as_json=as_json)
 
 
 @click.command()
@@ -132,7 +123,7 @@ def kill(
         if direct or or_direct_s is not None:
             raise click.UsageError("--bot needs the daemon: leave out --direct and --or-direct")
         told = ask(ctx, "bot-kill", as_json=as_json, bot=bot, reason=reason, timeout_s=timeout_s)
-        _done(told, f"{bot} is killed; `seatrial bot resume {bot}` lets it in", as_json=as_json)
+        done(told, f"{bot} is killed; `seatrial bot resume {bot}` lets it in", as_json=as_json)
         return
     asked = KillOptions(
         socket=str(wiring(ctx).socket or ""),
@@ -155,7 +146,7 @@ def kill(
 def stop(ctx: click.Context, *, reason: str, timeout_s: float, as_json: bool) -> None:
     """End the session in order: no new orders, cancel, reconcile. The daemon goes on."""
     result = ask(ctx, "stop", as_json=as_json, reason=reason, timeout_s=timeout_s)
-    _done(result, "session stopped", as_json=as_json)
+    done(result, "session stopped", as_json=as_json)
 
 
 @click.command("cancel-all")
@@ -177,7 +168,7 @@ def cancel_all(
     result = ask(
         ctx, "cancel-all", as_json=as_json, symbol=symbol, reason=reason, timeout_s=timeout_s
     )
-    _done(result, f"cancel-all sent for {symbol or 'every symbol'}", as_json=as_json)
+    done(result, f"cancel-all sent for {symbol or 'every symbol'}", as_json=as_json)
 
 
 @click.command()
@@ -189,7 +180,7 @@ def cancel_all(
 def shutdown(ctx: click.Context, *, reason: str, timeout_s: float, as_json: bool) -> None:
     """End the daemon in order: stop the session, cancel, flush, exit 0."""
     result = ask(ctx, "shutdown", as_json=as_json, reason=reason, timeout_s=timeout_s)
-    _done(result, "the daemon is shutting down", as_json=as_json)
+    done(result, "the daemon is shutting down", as_json=as_json)
 
 
 @click.command("re-arm")
@@ -210,7 +201,7 @@ def re_arm(
     confirm("Open the kill latch? A session can be started after that.", yes=yes)
     reason = said(reason, "re-arm", "reason", yes=yes)
     result = ask(ctx, "re-arm", as_json=as_json, reason=reason, timeout_s=timeout_s)
-    _done(result, "re-armed; start a session with `seatrial start`", as_json=as_json)
+    done(result, "re-armed; start a session with `seatrial start`", as_json=as_json)
 
 
 @click.command()
@@ -225,8 +216,8 @@ def reconcile(ctx: click.Context, *, reason: str, timeout_s: float, as_json: boo
     clean = result.get("clean")
     if clean is False:
         why = result.get("why") or "see `seatrial status`"
-        raise Failure(f"NOT clean: {why}", EXIT_REFUSED, as_json=as_json, data=result)
-    _done(result, "clean" if clean else "reconciliation asked for", as_json=as_json)
+        raise Failure(f"NOT clean: {why}", as_json=as_json, data=result)
+    done(result, "clean" if clean else "reconciliation asked for", as_json=as_json)
 
 
 @click.command("re-enable")
@@ -239,7 +230,7 @@ def re_enable(ctx: click.Context, *, reason: str, yes: bool, as_json: bool) -> N
     confirm("Let strategies send orders again?", yes=yes)
     reason = said(reason, "re-enable", "reason", yes=yes)
     result = ask(ctx, "re-enable", as_json=as_json, reason=reason)
-    _done(result, "re-enabled", as_json=as_json)
+    done(result, "re-enabled", as_json=as_json)
 
 
 @click.command()
@@ -266,7 +257,7 @@ def flatten(
     reason = said(reason, "flatten", "reason", yes=yes)
     result = ask(ctx, "flatten", as_json=as_json, symbol=symbol, reason=reason, timeout_s=timeout_s)
     text = f"{symbol or 'every position'}: {result.get('text', 'ended')}; the session has ended"
-    _done(result, text, as_json=as_json)
+    done(result, text, as_json=as_json)
 
 
 @click.command()
@@ -284,4 +275,4 @@ def explain(ctx: click.Context, *, seq: int, reason: str, as_json: bool) -> None
 
     found = {} if as_json else ask(ctx, "events", seq=seq, tail=1)
     about = "".join(f": {event_line(line).plain}" for line in found.get("events", []))
-    _done(result, f"explained line {seq}{about}", as_json=as_json)
+    done(result, f"explained line {seq}{about}", as_json=as_json)

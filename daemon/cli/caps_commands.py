@@ -4,10 +4,9 @@ Exit codes: 0 shown; 2 the configuration cannot be used.
 """
 
 import json
-import sys
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 import msgspec
@@ -16,8 +15,7 @@ from rich.table import Table
 
 from control.control_errors import ControlError
 from control.tool.client import call
-from daemon.cli.config_option import CONFIG
-from daemon.settings import SettingsError, load_config
+from daemon.cli.config_option import CONFIG, known_config
 from riskcaps.words.capset import CapConfigError
 from riskcaps.words.explain import CapUsage, ExplainRow, explain_rows
 
@@ -31,10 +29,7 @@ WIDE = 160
 @click.option("--json", "as_json", is_flag=True, help="Answer with one JSON object.")
 def explain_command(config_path: Path, *, as_json: bool) -> None:
     """Explain each cap: value in force, use (of a running daemon), clause of docs/CONTROLS.md."""
-    try:
-        config = load_config(config_path)
-    except SettingsError as error:
-        _refuse("\n".join(f"{config_path}: {line}" for line in error.violations))
+    config = known_config(config_path, EXIT_UNUSABLE, as_json=as_json)
     usage, changes = _told(config.settings.socket_path)
     try:
         rows = explain_rows(config.capset, usage, changes)
@@ -83,9 +78,3 @@ def _table(symbol: str, rows: list[ExplainRow]) -> Table:
         value = f"{row.value} (tightened; file: {row.config})" if row.config else row.value
         table.add_row(row.cap, value, row.used, row.percent, row.unit, row.text, row.clauses)
     return table
-
-
-def _refuse(message: str) -> NoReturn:
-    for line in message.splitlines():
-        click.echo(f"seatrial caps explain: {line}", err=True)
-    sys.exit(EXIT_UNUSABLE)

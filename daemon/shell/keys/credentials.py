@@ -11,6 +11,7 @@ systemd and keyring hold `api_key` and `api_secret` (HMAC) or `ed25519_private_k
 the file is TOML with the same names; the environment has them as SEATRIAL_API_KEY and so on.
 """
 
+import hashlib
 import os
 import stat
 import tomllib
@@ -76,6 +77,11 @@ def load_credentials(
         f'no key{looked}: set [credentials] file = "…" (mode 0600) or keyring_service, or '
         "LoadCredential=api_key and api_secret in the unit"
     )
+
+
+def account_fingerprint(api_key: str) -> str:
+    """Which account, without the key: the first 16 hex digits of SHA-256 of the API key."""
+    return hashlib.sha256(api_key.encode()).hexdigest()[:16]
 
 
 def read_systemd(directory: Path, names: tuple[str, ...]) -> dict[str, str]:

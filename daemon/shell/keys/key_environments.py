@@ -119,9 +119,14 @@ def read_live_file(path: Path) -> bytes:
     return raw
 
 
+def tokens_of(raw: bytes) -> set[bytes]:
+    """Every run of characters in a text that could be an API key."""
+    return {token for token in _BETWEEN_TOKENS.split(raw) if token}
+
+
 def shared_with(raw: bytes, mine: Credentials) -> str:
     """What some text shares with our key: "api_key", "api_secret", "private key" or nothing."""
-    tokens = {hashlib.sha256(token).digest() for token in _BETWEEN_TOKENS.split(raw) if token}
+    tokens = {hashlib.sha256(token).digest() for token in tokens_of(raw)}
     if hashlib.sha256(mine.api_key.encode()).digest() in tokens:
         return "api_key"
     if isinstance(mine.secret, bytes):

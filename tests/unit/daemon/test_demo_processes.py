@@ -50,7 +50,7 @@ def test_the_venue_is_asked_without_a_proxy(admin: str, monkeypatch: pytest.Monk
 
 
 def test_what_the_venue_refuses_is_told_with_its_words(admin: str) -> None:
-    with pytest.raises(DemoError, match="refuses /sim/faults: .*refuse"):
+    with pytest.raises(DemoError, match=r"refuses /sim/faults: .*refuse"):
         ask_venue(admin, "faults", "refuse")
     with pytest.raises(DemoError, match="does not answer /sim/ledger"):
         fetch_ledger("http://127.0.0.1:9/sim")
