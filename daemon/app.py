@@ -160,11 +160,11 @@ class Daemon:
             recovered, now_ns=self._boot_ns, is_clock_set=self._is_clock_set,
             journal=settings.state_dir / "journal",
         )  # fmt: skip
+        self._published: Mapping[str, Any] = {}
+        self._metrics = Metrics(lambda: self._published, build_labels(config))
         self._write_boot_lines(recovered)
         self._exit: asyncio.Future[ExitDaemon] | None = None
         self._fatal: BaseException | None = None
-        self._published: Mapping[str, Any] = {}
-        self._metrics = Metrics(lambda: self._published, build_labels(config))
         self._late = LateOrders(settings.venue.recv_window_ms)
         self._port: ControlPort | None = None
         self._gateway = GatewaySide(config, self._credentials.api_key, lambda: self._published)
@@ -303,6 +303,7 @@ class Daemon:
         lines += accepted_lines(self._accepted, self._engine, self._boot_ns)
         for event_type, fields, ts_ns in lines:
             self._journal.append(event_type, fields, ts_ns=ts_ns, session_id="")
+            self._metrics.on_record(event_type, fields, ts_ns)
         self._journal.flush()
         self._mark.begun(first_run=self._run_number if not recovered.seq else self._proof.first_run)
 
