@@ -129,7 +129,7 @@ def confirm(question: str, *, yes: bool) -> None:
     if not is_interactive():
         raise Failure(f"{question} There is no terminal to ask at: add --yes", EXIT_USAGE)
     if not click.confirm(question, default=False):
-        raise Failure("not confirmed; nothing was done", EXIT_REFUSED)
+        raise Failure("not confirmed; nothing was done")
 
 
 def said(given: str, command: str, option: str, *, yes: bool = False) -> str:
@@ -170,6 +170,5 @@ def refuse_beyond_the_journal(ctx: click.Context, seq: int, *, as_json: bool) ->
     if isinstance(written, int) and seq > written:
         raise Failure(
             f"the journal has {written} lines, there is no line {seq}; `seatrial tail` shows them",
-            EXIT_REFUSED,
             as_json=as_json,
         )

@@ -1,5 +1,6 @@
 """Processes of ours, the simulated venue and the daemon: started, asked and stopped in order."""
 
+import contextlib
 import json
 import os
 import queue
@@ -7,17 +8,24 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
+from control.control_errors import ControlError
+from control.tool.client import call
 from daemon.shell.process.child_processes import end_with_parent
+from daemon.shell.process.clock import monotonic_s
 
 START_DEADLINE_S = 30.0
 STOP_DEADLINE_S = 40.0
 CALL_DEADLINE_S = 30.0
+READY_DEADLINE_S = 60.0
+LOOK_DEADLINE_S = 2.0
+POLL_S = 0.2
 
 
 class DemoError(RuntimeError):
@@ -150,6 +158,26 @@ class Process:
                     continue
                 self._lines.put(raw.decode(errors="replace").rstrip("\n"))
         self._lines.put(None)
+
+
+def until_ready(
+    socket: Path, daemon: Process, within_s: float = READY_DEADLINE_S
+) -> dict[str, Any]:
+    """Wait until the daemon knows its venue; its status then.
+
+    Raises:
+        DemoError: it ended, or was not READY in time.
+    """
+    deadline = monotonic_s() + within_s
+    while monotonic_s() < deadline:
+        if not daemon.is_running:
+            raise DemoError(f"{daemon.name} ended at once: {daemon.last_words()}")
+        with contextlib.suppress(ControlError):  # not up yet
+            status = call(socket, "status", timeout_s=LOOK_DEADLINE_S)
+            if status.get("gate_state") == "READY":
+                return status
+        time.sleep(POLL_S)
+    raise DemoError(f"{daemon.name} not READY in {within_s:.0f} s; see {daemon.log}")
 
 
 def ask_venue(admin: str, name: str, body: object = None) -> Any:
