@@ -13,7 +13,6 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +22,7 @@ import uvloop
 import daemon.shell.process.web_client  # noqa: F401 - it imports aiohttp as cheaply as may be
 from daemon.shell.process.clock import SystemClock
 from daemon.shell.process.tasks import spawn
+from daemon.shell.process.whole_file import write_whole
 from daemon.shell.sim_host.host import SimHost
 from daemon.shell.sim_host.options import (
     Built,
@@ -254,7 +254,7 @@ async def _serve(
     if state is not None:
         state.ended(exchange.ledger.pieces(exchange.venue, now_ns), pack(exchange, options.seed))
     if options.ledger is not None:
-        _write(options.ledger, exchange.ledger.pieces(exchange.venue, now_ns))
+        write_whole(options.ledger, exchange.ledger.pieces(exchange.venue, now_ns), 0o644)
 
 
 def _follower(built: Built, endpoints: "VenueEndpoints", clock: SystemClock) -> "MarketFollower":
@@ -307,14 +307,6 @@ def _check_writable(path: Path) -> None:
             pass
     except OSError as error:
         raise OptionError(f"--ledger {path}: cannot be written: {error}") from error
-
-
-def _write(path: Path, ledger: Iterable[bytes]) -> None:
-    """Whole or not at all: a reader never meets half a ledger."""
-    unfinished = path.with_name(path.name + ".tmp")
-    with unfinished.open("wb") as file:
-        file.writelines(ledger)
-    unfinished.replace(path)
 
 
 if __name__ == "__main__":
