@@ -171,8 +171,7 @@ class Daemon:
 
     async def run(self) -> int:
         """Connect and serve until told to exit. Returns the exit code."""
-        loop = asyncio.get_running_loop()
-        self._exit = loop.create_future()
+        self._exit = asyncio.get_running_loop().create_future()
         settings = self._config.settings
         clearer = LatchClearer(self._latch)
         packs = IncidentPacks(
