@@ -19,7 +19,6 @@ from daemon.venues.binance_spot.serving.rate_limits import (
 )
 
 _S_NS = 1_000_000_000
-_MS_NS = 1_000_000
 
 
 class LimitConfig(msgspec.Struct, frozen=True, kw_only=True):
