@@ -61,7 +61,7 @@ class Limiter:
         """Count a request that has arrived.
 
         Raises:
-            VenueError: -1003 with status 418 (ban) or 429 (limit), `data.retryAfter` in epoch ms.
+            DialectError: -1003 with status 418 (ban) or 429 (limit), `data.retryAfter` in epoch ms.
         """
         self._raw.add(1, now_ns)
         if now_ns < self.banned_until_ns:
@@ -101,7 +101,7 @@ class Limiter:
         """Whether the account may place `count` more orders.
 
         Raises:
-            VenueError: -1015 with status 429.
+            DialectError: -1015 with status 429.
         """
         for window in self._order_windows(account):
             if window.at(now_ns) + count > window.rule.limit:
