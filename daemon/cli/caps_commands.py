@@ -4,14 +4,15 @@ Exit codes: 0 shown; 2 the configuration cannot be used.
 """
 
 import json
+import shutil
+import textwrap
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import click
 import msgspec
-from rich.console import Console
-from rich.table import Table
 
 from control.control_errors import ControlError
 from control.tool.client import call
@@ -20,8 +21,6 @@ from riskcaps.words.capset import CapConfigError
 from riskcaps.words.explain import CapUsage, ExplainRow, explain_rows
 
 EXIT_UNUSABLE = 2
-WIDE = 160
-"""Columns when the output is no terminal: nothing is folded."""
 
 
 @click.command("explain")
@@ -43,10 +42,14 @@ def explain_command(config_path: Path, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"caps": [msgspec.structs.asdict(row) for row in rows]}))
         return
-    console = Console()
-    console = console if console.is_terminal else Console(width=WIDE)
+    width = shutil.get_terminal_size().columns
     for symbol in dict.fromkeys(row.symbol for row in rows):
-        console.print(_table(symbol, [row for row in rows if row.symbol == symbol]))
+        click.echo(symbol or "portfolio")
+        for row in rows:
+            if row.symbol == symbol:
+                click.echo("\n".join(_lines(row, width)))
+        click.echo()
+    click.echo("The numbers in brackets are clauses of docs/CONTROLS.md.")
 
 
 def _told(socket: Path) -> tuple[list[CapUsage], dict[str, Any]]:
@@ -70,11 +73,11 @@ def _told(socket: Path) -> tuple[list[CapUsage], dict[str, Any]]:
     return usage, {str(row["cap"]): row["value"] for row in answer.get("tightened", ())}
 
 
-def _table(symbol: str, rows: list[ExplainRow]) -> Table:
-    table = Table(title=symbol or "portfolio", title_justify="left", box=None, pad_edge=False)
-    for name in ("cap", "value", "used", "", "unit", "what it bounds", "clauses"):
-        table.add_column(name, overflow="fold")
-    for row in rows:
-        value = f"{row.value} (tightened; file: {row.config})" if row.config else row.value
-        table.add_row(row.cap, value, row.used, row.percent, row.unit, row.text, row.clauses)
-    return table
+def _lines(row: ExplainRow, width: int) -> Iterator[str]:
+    """One cap: its value and use, and below them what it bounds."""
+    value = f"{row.value} (tightened; file: {row.config})" if row.config else row.value
+    used = f", used {row.used} {row.percent}".rstrip() if row.used else ""
+    yield f"  {row.cap:<38} {value} {row.unit}".rstrip() + used
+    yield textwrap.fill(
+        f"{row.text} [{row.clauses}]", width, initial_indent=" " * 6, subsequent_indent=" " * 6
+    )

@@ -45,8 +45,8 @@ def range_of(params: Params, id_name: str, *, id_excludes_times: bool = False) -
     """The bounds that a client sends; `id_name` is the call's own name of the first id.
 
     Raises:
-        DialectError: -1127 for more than a day, -1128 where an id excludes times, -1130 and -1100 for
-            a limit that is none.
+        DialectError: -1127 for more than a day, -1128 where an id excludes times, -1130 and -1100
+            for a limit that is none.
     """
     limit = params.limit(LIMIT_DEFAULT, LIMIT_MAX)
     from_id, start, end = (params.integer(name) for name in (id_name, "startTime", "endTime"))
