@@ -92,6 +92,8 @@ def caps(ctx: click.Context, *, as_json: bool) -> None:
         return
     made = caps_table(result)
     console().print(made if made is not None else Text(_NO_CAPS))
+    if made is not None:
+        click.echo("Caps that do not fill up, as those of one order: `seatrial caps explain`")
 
 
 @caps.command("set")

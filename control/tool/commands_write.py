@@ -267,7 +267,7 @@ def flatten(
 @json_option
 @click.pass_context
 def explain(ctx: click.Context, *, seq: int, reason: str, as_json: bool) -> None:
-    """Attach a reason to one error or anomaly, named by its journal SEQ (see `tail --type`)."""
+    """Attach a reason to a journal line, as to an error or anomaly, by its SEQ (see `tail`)."""
     refuse_beyond_the_journal(ctx, seq, as_json=as_json)
     why = said(reason, "explain", "reason")
     result = ask(ctx, "explain", as_json=as_json, seq=seq, why=why)
