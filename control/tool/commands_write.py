@@ -15,6 +15,7 @@ from control.tool.command_frame import (
     said,
     wiring,
 )
+from control.tool.finite_range import FiniteRange
 from control.tool.kill_command import SILENT_S, TIMEOUT_S, KillOptions, run
 from daemon.model.user_text import one_line
 
@@ -43,7 +44,7 @@ def timeout_option(default_s: float) -> Callable[[F], F]:
     return click.option(
         "--timeout",
         "timeout_s",
-        type=click.FloatRange(min=0.1, max=3600),
+        type=FiniteRange(min=0.1, max=3600),
         default=default_s,
         show_default=True,
         help="Seconds to wait for the answer.",
@@ -90,7 +91,7 @@ def start(
     "or_direct_s",
     is_flag=False,
     flag_value=SILENT_S,
-    type=click.FloatRange(min=0.05, max=3600),
+    type=FiniteRange(min=0.05, max=3600),
     metavar="[=SECONDS]",
     help="Ask the daemon; if it says nothing for so long (2 s), do it from here.",
 )

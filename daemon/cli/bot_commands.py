@@ -86,6 +86,7 @@ def bot_list(ctx: click.Context, config_path: Path, *, as_json: bool) -> None:
         keys = {key.bot: key for key in read_keys(config.settings.state_dir)}
     except (SeatrialError, OSError) as error:
         raise Failure(str(error)) from error
+    wiring(ctx).socket = wiring(ctx).socket or config.settings.socket_path
     try:
         live = ask(ctx, "status").get("bots", {})
     except Failure:

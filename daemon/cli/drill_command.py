@@ -18,6 +18,7 @@ import orjson
 from control.control_errors import ControlError
 from control.tool.client import call
 from control.tool.command_frame import Failure, ask
+from control.tool.finite_range import FiniteRange
 from daemon.demo.box_config import fitted_caps, write_box
 from daemon.demo.processes import (
     DemoError,
@@ -40,7 +41,7 @@ TIMEOUT_S = 122.0
 @click.option(
     "--timeout",
     "timeout_s",
-    type=click.FloatRange(min=0.1, max=3600),
+    type=FiniteRange(min=0.1, max=3600),
     default=TIMEOUT_S,
     show_default=True,
     help="Seconds to wait for the answer.",

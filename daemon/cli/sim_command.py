@@ -8,18 +8,18 @@ import asyncio
 import contextlib
 import gc
 import json
-import math
 import os
 import signal
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 import uvloop
 
 import daemon.shell.process.web_client  # noqa: F401 - it imports aiohttp as cheaply as may be
+from control.tool.finite_range import FiniteRange
 from daemon.shell.process.clock import SystemClock
 from daemon.shell.process.tasks import spawn
 from daemon.shell.process.whole_file import write_whole
@@ -48,22 +48,7 @@ if TYPE_CHECKING:
 EXIT_BAD_OPTION = 2
 
 
-class Pace(click.FloatRange):
-    """A number above zero (or from zero on) that is neither endless nor no number at all."""
-
-    name = "number"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        """As a float range; NaN is in every range, and infinity in some."""
-        number = float(super().convert(value, param, ctx))
-        if not math.isfinite(number):
-            self.fail(f"{value} is not a finite number.", param, ctx)
-        return number
-
-
-POSITIVE = Pace(min=0, min_open=True)
+POSITIVE = FiniteRange(min=0, min_open=True)
 
 
 @click.command("sim")
@@ -108,7 +93,7 @@ POSITIVE = Pace(min=0, min_open=True)
     "--flow-rate",
     default=30.0,
     show_default=True,
-    type=Pace(min=0),
+    type=FiniteRange(min=0),
     help="Background events/s/symbol.",
 )
 @click.option("--balances", default="", help="ASSET=AMOUNT,… instead of the default grants.")

@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from control.tool.finite_range import FiniteRange
 from daemon.demo.processes import DemoError
 from daemon.model.copies import replace
 from daemon.shell.process.clock import SystemClock, utc_text
@@ -69,7 +70,7 @@ _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 )
 @click.option(
     "--patience",
-    type=click.FloatRange(1, 3_600),
+    type=FiniteRange(1, 3_600),
     metavar="SECONDS",
     help="How long a trial waits until the bot trades.  [default: as the course says]",
 )
@@ -77,7 +78,7 @@ _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     "--flow-rate",
     default=30.0,
     show_default=True,
-    type=click.FloatRange(0, 1_000),
+    type=FiniteRange(0, 1_000),
     help="The market's pace: background events a second.",
 )
 @click.option(
