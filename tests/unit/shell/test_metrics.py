@@ -1,6 +1,7 @@
 """The metrics endpoint, asked over real HTTP; parsed by prometheus-client's own parser."""
 
 import contextlib
+import http.client
 import socket
 import threading
 import urllib.error
@@ -282,3 +283,14 @@ def test_whatever_is_asked_for_has_an_answer(
         asked.sendall(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
         status = asked.makefile("rb").readline().split()[1]
     assert status in ({b"400"} if "http" in target else {b"400", b"404"})
+
+
+def test_a_scrape_that_fails_is_told(
+    served: tuple[Metrics, str, dict[str, Any]], caplog: pytest.LogCaptureFixture
+) -> None:
+    _, url, status = served
+    status["caps"] = [{"cap": "orders_open_max", "used": "0"}]  # as no daemon publishes it
+    with pytest.raises((OSError, http.client.HTTPException)):
+        get(f"{url}/metrics")
+    told = [one for one in caplog.records if "could not be answered" in one.message]
+    assert [one.exc_info[0] for one in told if one.exc_info] == [KeyError]
