@@ -3,7 +3,6 @@
 import json
 import os
 import platform
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from daemon.model.copies import replace
 from daemon.shell.process.clock import SystemClock, utc_text
 from daemon.trials.bot import BotError, BotProcess, version_of
 from daemon.trials.course_files import load_course
+from daemon.trials.ending import CourseEnding
 from daemon.trials.judging.course import Course, CourseError
 from daemon.trials.judging.rejudge import canonical_hash, course_hash, observations_of
 from daemon.trials.judging.report_html import as_html
@@ -37,7 +37,6 @@ from daemon.venues.sim.listed_symbols import SYMBOLS
 from daemon.version import seatrial_version
 
 _COULD_NOT_RUN = (BotError, CourseError, DemoError, SandboxError, VenueProcessError, OSError)
-_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @click.command("trial", context_settings={"ignore_unknown_options": False})
@@ -122,9 +121,9 @@ def trial_command(
     Exit codes: 0 every required trial is PASS, 2 findings, 3 no finding but a required trial was
     NOT SHOWN, 1 it could not run.
     """
-    # Whatever ends the command ends the bot first, even where a shell has it ignore Ctrl-C.
-    for number in _ENDING:
-        signal.signal(number, _interrupt)
+    # Whatever ends the command ends the bot first.
+    ending = CourseEnding()
+    ending.install()
     try:
         chosen = _chosen(load_course(course), only)
         if lists:
@@ -151,6 +150,7 @@ def trial_command(
             patience_s=patience,
             status_dir=status_dir,
             position=position,
+            ending=ending,
         )
         code = run.go(clock, allow_network=allow_network, as_json_line=as_json_line)
     except _COULD_NOT_RUN as error:
@@ -176,7 +176,9 @@ class _Run:
         patience_s: float | None,
         status_dir: Path | None,
         position: str | None,
+        ending: CourseEnding,
     ) -> None:
+        self._ending = ending
         self._course, self._command, self._files, self._out = course, tuple(command), files, out
         self._seed, self._symbol, self._flow_rate = seed, symbol, flow_rate
         self._caps = caps
@@ -247,7 +249,12 @@ class _Run:
         gateway: TrialGateway | None = None
         if self._caps is not None:
             gateway = TrialGateway(
-                self._out / "gate", venue, symbol=self._symbol, caps=self._caps, clock=clock
+                self._out / "gate",
+                venue,
+                symbol=self._symbol,
+                caps=self._caps,
+                clock=clock,
+                pause=self._ending.pause,
             )
         venue.start()
         bot: BotProcess | None = None
@@ -271,6 +278,7 @@ class _Run:
                 patience_s=self._patience_s,
                 belief=self._belief(log),
                 say=_say,
+                pause=self._ending.pause,
             )
             results = run.run()
             books = venue.ledger() if gateway is None else gateway.ledger()
@@ -302,12 +310,6 @@ def _chosen(course: Course, only: Sequence[str]) -> Course:
         return course
     kept = tuple(one for one in course.trials if one.name in only or one.judge == "calm")
     return replace(course, trials=kept)
-
-
-def _interrupt(number: int, _frame: object) -> None:
-    for one in _ENDING:
-        signal.signal(one, signal.SIG_IGN)  # what ends the bot is not to be cut short
-    raise BotError(f"ended by {signal.Signals(number).name}")
 
 
 def _say(words: str) -> None:
