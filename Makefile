@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 ARGS ?=
 LOCKS := requirements.lock requirements-dev.lock
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
+# A lock names all that is needed, so nothing is resolved; pip would compile on one core alone (COMPILE has two).
+LOCKED := $(PIP) --require-hashes --no-deps --no-compile -r
 # The pins of one section of requirements-dev.lock, for pip.
 group = sed -n '/^\# group $(1)$$/,/^\# group /p' requirements-dev.lock
 STAMP := $(VENV)/.locked
@@ -22,18 +24,18 @@ $(STAMP): $(LOCKS) pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing the locked packages for development into $(VENV) (once, about a minute)"
 	@{ cat requirements.lock; $(call group,dev); } > $(VENV)/.dev.txt
-	@$(PIP) --require-hashes -r $(VENV)/.dev.txt
+	@$(LOCKED) $(VENV)/.dev.txt
 	@$(PIP) --no-build-isolation --no-deps -e .
-	@$(COMPILE)
+	@$(COMPILE) $(VENV)/lib
 	@touch $@ $(RUNS)
 
 # What the product itself needs, and nothing to develop it with: a tenth of the other.
 $(RUNS): requirements.lock pyproject.toml
 	@test -x $(BIN)/python || { echo "making a virtual environment in $(VENV)"; $(PYTHON) -m venv $(VENV); }
 	@echo "installing the $$(grep -c '^[a-z].*==' requirements.lock) packages that seatrial runs on into $(VENV) (once, about 20 s)"
-	@$(PIP) --require-hashes -r requirements.lock
+	@$(LOCKED) requirements.lock
 	@$(PIP) --no-build-isolation --no-deps -e .
-	@$(COMPILE)
+	@$(COMPILE) $(VENV)/lib
 	@touch $@
 
 # The product in .venv, and nothing started.
