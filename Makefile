@@ -15,8 +15,9 @@ RUNS := $(VENV)/.runs
 # Bytecode beside the sources: each start of a tree without it takes 0.2 s more, and the tests make hundreds.
 COMPILE := $(BIN)/python -m compileall -q -j 2 daemon control riskcaps evidence
 # More than cores: the tests wait for processes of their own more than they work.
-WORKERS ?= 4
-PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+WORKERS ?= 5
+PYTEST_ONE := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest
+PYTEST := $(PYTEST_ONE) -n $(WORKERS) --dist loadgroup
 
 .PHONY: venv demo test test-bots test-clients hammer test-pythons fuzz campaign soak mutation test-system check locks fmt bench bench-stop controls tripwires honest liars docs kill-sweep trials trials-proof dist deb image clean
 
@@ -44,8 +45,10 @@ venv: $(RUNS)
 demo: $(RUNS)
 	$(BIN)/seatrial demo $(ARGS)
 
-test: check
+# While one core checks, the other writes the tests' bytecode once for all workers: each would do it by itself.
+test: $(STAMP)
 	@$(COMPILE) tests/support
+	@$(PYTEST_ONE) --collect-only -qq > /dev/null & $(MAKE) --no-print-directory check && wait
 	$(PYTEST) $(ARGS)
 
 # On every interpreter of PYTHONS that is here, in an environment of its own (.venv-3.12 and so on).
