@@ -9,12 +9,12 @@ from pathlib import Path
 
 import click
 
+from daemon.cli.course_ending import CourseEnding
 from daemon.demo.processes import DemoError
 from daemon.model.copies import replace
 from daemon.shell.process.clock import SystemClock, utc_text
 from daemon.trials.bot import BotError, BotProcess, version_of
 from daemon.trials.course_files import load_course
-from daemon.trials.ending import CourseEnding
 from daemon.trials.judging.course import Course, CourseError
 from daemon.trials.judging.rejudge import canonical_hash, course_hash, observations_of
 from daemon.trials.judging.report_html import as_html

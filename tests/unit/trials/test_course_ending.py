@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from daemon.cli.course_ending import CourseEnding
 from daemon.trials.bot import BotError
-from daemon.trials.ending import CourseEnding
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
