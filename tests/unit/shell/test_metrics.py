@@ -43,7 +43,7 @@ def served() -> Iterator[tuple[Metrics, str, dict[str, Any]]]:
 
 def get(url: str) -> tuple[int, str]:
     try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
+        with urllib.request.urlopen(url, timeout=60) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         with error:
@@ -225,7 +225,7 @@ def test_a_head_and_a_query_are_answered_like_a_get(
         asked = urllib.request.Request(f"{url}{path}", method="HEAD")
         expected = get(f"{url}{path}")[0]
         try:
-            with urllib.request.urlopen(asked, timeout=5) as answer:
+            with urllib.request.urlopen(asked, timeout=60) as answer:
                 code, length, body = answer.status, answer.headers["Content-Length"], answer.read()
         except urllib.error.HTTPError as error:
             with error:
