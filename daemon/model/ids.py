@@ -23,6 +23,7 @@ Rules of this file:
 
 import re
 import unicodedata
+from functools import lru_cache
 from typing import NamedTuple, NewType
 
 from daemon.model.records import GENESIS
@@ -120,6 +121,7 @@ def is_symbol(text: str) -> bool:
     )
 
 
+@lru_cache(maxsize=4096)
 def symbol_of(instrument: InstrumentId) -> str:
     """The venue symbol of an instrument id."""
     return instrument.partition("@")[0]
