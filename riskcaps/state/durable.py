@@ -9,7 +9,6 @@ Rules of this file:
    windows are cut at the time of the last fact, so that a recovered gate equals its twin.
 """
 
-from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
 
@@ -50,7 +49,7 @@ def state_of(risk: RiskState) -> dict[str, Any]:
         "executions": risk.windows.executions.state(now_ns),
         "behaviour": risk.behaviour.state(now_ns),
         "equity": risk.ledger.state(),
-        "exec_ids": list(risk.exec_ids),
+        "exec_ids": risk.last_exec_ids(),
         **_bots_state(risk),
     }
 
@@ -142,7 +141,7 @@ def restore(risk: RiskState, state: Mapping[str, Any]) -> None:
     risk.windows.executions.restore(state["executions"])
     risk.behaviour.restore(state["behaviour"])
     risk.ledger.restore(state["equity"])
-    risk.exec_ids = OrderedDict.fromkeys(map(ExecId, state["exec_ids"]))
+    risk.exec_ids = {ExecId(exec_id): None for exec_id in state["exec_ids"]}
     for name, fields in state["holds"].items():
         _restore_hold(risk, ClientOrderId(name), fields)
     for first, (pending, has_begun, is_void) in state.get("awaited", {}).items():
