@@ -207,7 +207,7 @@ class RiskState:
         hold = self.books.holds.get(client_order_id)
         if hold is not None and hold.phase != WORKING:
             self.fact_ns = self.now_ns
-            self.books.by_id[hold.instrument_id].acknowledge(hold)
+            self.books.acknowledge(hold)
             if self.behaviour.rejects and client_order_id not in self.bots.owners:
                 self.behaviour.accepted(hold.instrument_id)
             if self.bots.owners and (bot := self.bots.of(client_order_id)) is not None:
@@ -286,7 +286,7 @@ class RiskState:
             return self.alerts.take()
         self.fact(now_ns)
         book = self.books.book(order.instrument_id)
-        self.books.take_hold(
+        hold = self.books.take_hold(
             cid,
             book,
             is_buy=order.side is Side.BUY,
@@ -294,9 +294,8 @@ class RiskState:
             qty=order.leaves_qty,
             px=price_of(order, book.top.ask_px if book.top else ZERO),
             phase=phase_of(order.status),
-            group=group_of(order.order_list),
-            first=first_before(order.order_list),
         )
+        self.books.join_list(hold, group_of(order.order_list), first_before(order.order_list))
         bot = self.bots.own(order.client_order_id, order.strategy_id, self.books.holds)
         if bot is not None:
             bot.books.twin_of(book)

@@ -17,7 +17,6 @@ from riskcaps.state.symbol_book import SymbolBook
 
 Turnover = tuple[str, Decimal, Decimal, Rate | None]
 """Of one quote asset: its name, traded in 24 hours, open, its rate to the numeraire."""
-NO_WORTH = (ZERO, ZERO, ZERO)
 
 
 class Valuation:
