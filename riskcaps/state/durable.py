@@ -19,7 +19,7 @@ from daemon.model.list_legs import ListLeg
 from daemon.model.plain_values import from_plain
 from riskcaps.state.behaviour import duplicate_key
 from riskcaps.state.holds import IN_FLIGHT, Hold
-from riskcaps.state.risk_state import RiskState
+from riskcaps.state.risk_state import EXEC_IDS_KEPT, RiskState
 from riskcaps.state.symbol_book import SymbolBook
 from riskcaps.words.order_kinds import STOP_TYPES, bot_of, first_before, group_of
 
@@ -49,7 +49,7 @@ def state_of(risk: RiskState) -> dict[str, Any]:
         "executions": risk.windows.executions.state(now_ns),
         "behaviour": risk.behaviour.state(now_ns),
         "equity": risk.ledger.state(),
-        "exec_ids": risk.last_exec_ids(),
+        "exec_ids": list(risk.exec_ids)[-EXEC_IDS_KEPT:],
         **_bots_state(risk),
     }
 

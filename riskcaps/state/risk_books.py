@@ -290,11 +290,15 @@ class RiskBooks:
             self.by_id[hold.instrument_id].show_price(hold, shown=shown)
 
     def shrink_by_fill(self, hold: Hold, qty: Decimal) -> None:
-        """One order of a list has traded so much: no other of its group can trade beyond the rest.
+        """An order has traded so much; the others of its group can trade no more than the rest.
 
         Their orders stay open, with whatever quantity, until the venue has ended them.
         """
-        taken, rivals = min(hold.leaves, qty), self.groups.get(hold.group, ()) if hold.group else ()
+        taken = min(hold.leaves, qty)
+        if not hold.group and not self.awaited:  # it is in no list: by far the most
+            self.by_id[hold.instrument_id].shrink_hold(hold, taken, settled=True)
+            return
+        rivals = self.groups.get(hold.group, ()) if hold.group else ()
         awaited = self.awaited.get(hold.client_order_id, hold.awaits) if self.awaited else None
         if hold.awaits is not None:
             hold.awaits.has_begun = True

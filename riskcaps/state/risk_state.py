@@ -106,10 +106,8 @@ class RiskState:
         book.set_top(top, now_ns)
         if top.instrument_id in books.leg_ids:
             self._mark_all()
-        elif book.was_traded:
-            fallen = self.valuation.mark(book, now_ns)
-            if fallen:
-                self.alerts.add_losses(fallen, self.capset.numeraire)
+        elif book.was_traded and (fallen := self.valuation.mark(book, now_ns)):
+            self.alerts.add_losses(fallen, self.capset.numeraire)
         return self._settle()
 
     def on_trade(self, trade: TradeTick, now_ns: int) -> Notices:
@@ -150,15 +148,14 @@ class RiskState:
         now_ns = self.fact(now_ns)
         exec_ids[fill.exec_id] = None
         if len(exec_ids) >= 2 * EXEC_IDS_KEPT:  # one by one costs 0.4 us each
-            self.exec_ids = dict.fromkeys(self.last_exec_ids())
+            self.exec_ids = dict.fromkeys(list(exec_ids)[-EXEC_IDS_KEPT:])
         book = books.by_id.get(fill.instrument_id) or books.book(fill.instrument_id)
-        realised, fees = book.realised, book.fees_quote
+        won, paid = book.realised, book.fees_quote
         gained, reduced = book.book_fill(fill)
         if books.awaited and fill.client_order_id in books.awaited and fill.fee_asset == book.base:
             book.fees_since_sell += fill.fee
         if bots.is_leaf:
-            result = book.realised - book.fees_quote - (realised - fees)
-            self.day_result.add(book.quote, result, now_ns)
+            self.day_result.add(book.quote, book.realised - won - (book.fees_quote - paid), now_ns)
         if fill.fee and fill.fee_asset not in {book.base, book.quote}:
             books.fees_owed[fill.fee_asset] = books.fees_owed.get(fill.fee_asset, ZERO) + fill.fee
         book.traded.add(now_ns, fill.qty)
@@ -167,11 +164,7 @@ class RiskState:
         self.behaviour.executed()
         hold = books.holds.get(fill.client_order_id)
         if hold is not None:
-            if hold.group or books.awaited:
-                books.shrink_by_fill(hold, fill.qty)
-            else:  # it is in no list
-                held = books.by_id[hold.instrument_id]
-                held.shrink_hold(hold, min(hold.leaves, fill.qty), settled=True)
+            books.shrink_by_fill(hold, fill.qty)
             if reduced:
                 hold.reduced = True
                 hold.realised += gained - (fill.fee if fill.fee_asset == book.quote else ZERO)
@@ -361,10 +354,6 @@ class RiskState:
         return self.valuation.view()
 
     # ------------------------------------------------------------------ keeping
-    def last_exec_ids(self) -> list[ExecId]:
-        """Those that a restart remembers, oldest first."""
-        return list(self.exec_ids)[-EXEC_IDS_KEPT:]
-
     def advance(self, now_ns: int) -> int:
         """The engine's time, which never runs backward here."""
         if now_ns > self.now_ns:  # noqa: PLR1730 - max() costs three times as much
@@ -399,9 +388,7 @@ class RiskState:
     def _finish(self, hold: Hold) -> None:
         self.books.drop_hold(hold)
         if hold.reduced and hold.client_order_id not in self.bots.owners:
-            notices = self.behaviour.order_ended(hold.instrument_id, hold.realised)
-            if notices:
-                self.alerts.add(notices)
+            self.alerts.add(self.behaviour.order_ended(hold.instrument_id, hold.realised))
 
     def _mark_all(self) -> None:
         if not self.bots.is_leaf:  # what a bot loses in a day is worked out when it is asked
