@@ -9,6 +9,7 @@ Rules of this file:
    windows are cut at the time of the last fact, so that a recovered gate equals its twin.
 """
 
+from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
 
@@ -148,7 +149,8 @@ def restore(risk: RiskState, state: Mapping[str, Any]) -> None:
         holds = [risk.books.holds[name] for name in pending]
         risk.books.wait(ClientOrderId(first), *holds, has_begun=has_begun, is_void=is_void)
     risk.valuation.resume()
-    risk.bots.owners = {ClientOrderId(name): bot for name, bot in state.get("owners", {}).items()}
+    owners = state.get("owners", {}).items()
+    risk.bots.owners = OrderedDict((ClientOrderId(name), bot) for name, bot in owners)
     for name, part in state.get("bots", {}).items():
         if name in risk.bots.by_name:  # the configuration may have lost it since
             restore(risk.bots.by_name[name], part)
