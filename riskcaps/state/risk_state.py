@@ -32,7 +32,7 @@ from riskcaps.state.standing import Standing
 from riskcaps.state.symbol_book import SymbolBook
 from riskcaps.state.usage import levels_of, ratio_usage, usage_of
 from riskcaps.state.valuation import Valuation
-from riskcaps.state.windows import Windows
+from riskcaps.state.windows import DAY_NS, Windows
 from riskcaps.words.capset import CapSet
 from riskcaps.words.explain import CapUsage
 from riskcaps.words.order_kinds import STOP_TYPES, bot_of, first_before, group_of
@@ -100,11 +100,11 @@ class RiskState:
 
     def on_top(self, top: TopOfBook, now_ns: int) -> Notices:
         """The latest top of a book."""
-        now_ns = self.advance(now_ns)
-        books = self.books
+        books, now_ns = self.books, self.advance(now_ns)
         book = books.by_id.get(top.instrument_id) or books.book(top.instrument_id)
         book.set_top(top, now_ns)
-        if top.instrument_id in books.leg_ids:
+        is_calm = now_ns // DAY_NS == self.ledger.calm_day and not books.fees_owed
+        if top.instrument_id in (books.quote_leg_ids if is_calm else books.leg_ids):
             self._mark_all()
         elif book.was_traded and (fallen := self.valuation.mark(book, now_ns)):
             self.alerts.add_losses(fallen, self.capset.numeraire)
