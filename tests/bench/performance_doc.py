@@ -59,8 +59,6 @@ and signature 10 %, governor, rate at the bytes and clocks 13 %, the rest is mak
   over counted rules, hops to the shared state, inputs as an object. Without the fast path the table
   alone takes 36 µs instead of 13, far above the 12 µs that would have let it go; so bounds and
   their audit stay.
-* **b2, whole turn**: a fill moves position, profit, flows, turnover, equity, three losses, bands,
-  two lines of the journal; 930 byte codes for a new order, 2,400 and 2,650 for fills.
 """
 PICTURES = """## Where the time of an order goes
 
