@@ -183,7 +183,11 @@ class Journal:
         if len(self._pending) >= PENDING_LINES_MAX:
             raise JournalError(f"journal: {PENDING_LINES_MAX} lines pending and the disk refuses")
         seq = self.seq + 1
-        head = (self.known_head if self._unhashed is None else self.head).encode()
+        if self._unhashed is not None:  # `head`, written out
+            taken = _SHA256.copy()
+            taken.update(self._unhashed)
+            self.known_head = taken.hexdigest()
+        head = self.known_head.encode()
         text = line_bytes = b""
         if isinstance(fields, bytes):
             text = fields
