@@ -13,7 +13,7 @@ Rules of this file:
 import re
 from collections.abc import Mapping
 
-import orjson
+import msgspec
 
 from daemon.model.orders import NewOrder
 from daemon.venues.binance_spot.request_params import Value, place_amounts
@@ -53,9 +53,9 @@ class PlacementShape:
         if signed:
             params[_SIGNATURE] = _mark(_SIGNATURE)
         call = {_ID: _mark(_ID), "method": "order.place", "params": params}
-        frame = orjson.dumps(call).decode("utf-8")
+        frame = msgspec.json.encode(call).decode("utf-8")
         for name in (*filled, _SIGNATURE, _ID):  # as JSON writes the mark
-            frame = frame.replace(orjson.dumps(_mark(name)).decode()[1:-1], _mark(name))
+            frame = frame.replace(msgspec.json.encode(_mark(name)).decode()[1:-1], _mark(name))
         # The timestamp is a number: its quotes go with the mark.
         frame = frame.replace(f'"{_mark(_STAMP)}"', _mark(_STAMP))
         self._frame = _template(frame, (_ID, *filled, _SIGNATURE) if signed else (_ID, *filled))
