@@ -128,10 +128,12 @@ class Journal:
         self._size = os.fstat(self._fd).st_size
         self._anchor_due = False
         self._closed = False
-        self._loop: asyncio.AbstractEventLoop | None = None
-        """Set while `run` runs."""
+        self._loop: asyncio.AbstractEventLoop
         self._sync: DiskSync | None = None
-        self._is_sync_due = self._has_facts = False
+        """While `run` runs, it and its loop."""
+        self._is_sync_due = True
+        """A sync was asked for and has not begun, or there is nobody to ask."""
+        self._has_facts = False
         self._lazy_sync: asyncio.TimerHandle | None = None
         self.on_line: Callable[[bytes], None] | None = None
         """Sees every line as it is appended (event subscribers). Must not block."""
@@ -229,27 +231,29 @@ class Journal:
             JournalError: the kernel took less than all; the file ends at a whole line, the rest
                 stays pending and a later flush tries again.
         """
-        if not self._pending and not self._anchor_due:
+        pending = self._pending
+        if not pending and not self._anchor_due:
             return
         try:
-            if self._size >= self._segment_bytes_max and self._pending:
+            if self._size >= self._segment_bytes_max and pending:
                 self._rotate()
-            while self._pending:
-                some = self._pending[:LINES_A_WRITE]
+            while pending:
+                some = pending[:LINES_A_WRITE]
                 kept, written, failed = len(some), 0, None
                 some.append(b"")  # the last line ends, too
                 data = b"\n".join(some)
                 try:
+                    written = os.write(self._fd, data)
                     while written < len(data):
-                        written += os.write(self._fd, data[written:] if written else data)
+                        written += os.write(self._fd, data[written:])
                 except OSError as error:
                     kept, written = self._cut(data, written)
                     failed = error
-                del self._pending[:kept]
+                del pending[:kept]
                 self._size += written
                 self.bytes_written += written
-                if kept and self._loop is not None and not self._is_sync_due:
-                    self._sync_soon(self._loop)
+                if not self._is_sync_due:
+                    self._sync_soon()
                 if failed is not None:
                     raise failed
             if self._anchor_due:
@@ -304,7 +308,7 @@ class Journal:
             self.on_displaced(self.displaced)
 
     def _want_sync(self) -> None:
-        self._is_sync_due = False
+        self._is_sync_due = self._sync is None
         if self._lazy_sync is not None:
             self._lazy_sync.cancel()
             self._lazy_sync = None
@@ -317,7 +321,7 @@ class Journal:
         self.on_durable(seq)
 
     def _stop_sync(self) -> None:
-        self._loop = None
+        self._is_sync_due = True
         if self._lazy_sync is not None:
             self._lazy_sync.cancel()
             self._lazy_sync = None
@@ -353,13 +357,13 @@ class Journal:
         os.ftruncate(self._fd, self._size + whole)
         return data.count(b"\n", 0, whole), whole
 
-    def _sync_soon(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _sync_soon(self) -> None:
         """Ask for a sync: at once for facts, later for inputs alone."""
         if self._has_facts:
             self._has_facts, self._is_sync_due = False, True
-            loop.call_soon(self._want_sync)
+            self._loop.call_soon(self._want_sync)
         elif self._lazy_sync is None:
-            self._lazy_sync = loop.call_later(INPUTS_WAIT_S, self._want_sync)
+            self._lazy_sync = self._loop.call_later(INPUTS_WAIT_S, self._want_sync)
 
     def _rotate(self) -> None:
         """Anchor the head of the full segment, open the next, close it. The chain runs on."""
