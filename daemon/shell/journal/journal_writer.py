@@ -133,7 +133,7 @@ class Journal:
         """While `run` runs, it and its loop."""
         self._is_sync_due = True
         """A sync was asked for and has not begun, or there is nobody to ask."""
-        self._has_facts = False
+        self._is_unsynced = self._has_facts = False
         self._lazy_sync: asyncio.TimerHandle | None = None
         self.on_line: Callable[[bytes], None] | None = None
         """Sees every line as it is appended (event subscribers). Must not block."""
@@ -225,15 +225,24 @@ class Journal:
         return seq
 
     def flush(self) -> None:
-        """Hand every pending line to the kernel, in order.
+        """Hand every pending line to the kernel, in order, and have them made durable soon.
+
+        Raises:
+            JournalError: as `write` does.
+        """
+        if self._pending or self._anchor_due:
+            self.write()
+        if self._is_unsynced and not self._is_sync_due:
+            self._sync_soon()
+
+    def write(self) -> None:
+        """Hand every pending line to the kernel; `flush` follows, when what waits for it has left.
 
         Raises:
             JournalError: the kernel took less than all; the file ends at a whole line, the rest
                 stays pending and a later flush tries again.
         """
         pending = self._pending
-        if not pending and not self._anchor_due:
-            return
         try:
             if self._size >= self._segment_bytes_max and pending:
                 self._rotate()
@@ -252,8 +261,7 @@ class Journal:
                 del pending[:kept]
                 self._size += written
                 self.bytes_written += written
-                if not self._is_sync_due:
-                    self._sync_soon()
+                self._is_unsynced = True
                 if failed is not None:
                     raise failed
             if self._anchor_due:
@@ -308,7 +316,7 @@ class Journal:
             self.on_displaced(self.displaced)
 
     def _want_sync(self) -> None:
-        self._is_sync_due = self._sync is None
+        self._is_sync_due, self._is_unsynced = self._sync is None, False
         if self._lazy_sync is not None:
             self._lazy_sync.cancel()
             self._lazy_sync = None
