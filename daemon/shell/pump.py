@@ -215,7 +215,7 @@ class Pump:
         if self._stopped:
             return
         self._append(event_type, fields, self._engine.session_id)
-        self._flush_or_fault()
+        self._flush_or_fault(self._journal.flush)
 
     def note_threadsafe(self, event_type: EventType, fields: Mapping[str, Any]) -> None:
         """`note` from another thread."""
@@ -225,7 +225,7 @@ class Pump:
         """Write one now: the daemon ends in order, and the next start folds nothing."""
         if not self._stopped:
             self._write_checkpoint()
-            self._flush_or_fault()
+            self._flush_or_fault(self._journal.flush)
 
     def stop(self) -> None:
         """Take no more inputs and forget the timers."""
@@ -253,7 +253,7 @@ class Pump:
                 self._turn(queued_ns, item)
             if self._is_checkpoint_due():
                 self._write_checkpoint()
-            if self._flush_or_fault() and self._untold:
+            if self._flush_or_fault(self._journal.flush) and self._untold:
                 self._tell_bots()
         except BaseException as error:  # noqa: BLE001 - crash-only: whatever it is, the process ends
             self.stop()
@@ -314,7 +314,7 @@ class Pump:
             self._journal.append(one.event_type, one.fields, ts_ns=ts_ns, session_id=session)
             for sink in self._sinks[one.event_type]:
                 sink.on_record(one.event_type, one.fields, ts_ns)
-        written = not placing or self._flush_or_fault()
+        written = not placing or self._flush_or_fault(self._journal.write)
         for effect in others:
             self._perform(effect, written=written)
         for one in records:
@@ -327,11 +327,11 @@ class Pump:
         for sink in (*self._sinks[event_type], *self._counters):
             sink.on_record(event_type, fields, stamp)
 
-    def _flush_or_fault(self) -> bool:
+    def _flush_or_fault(self, flush: Callable[[], None]) -> bool:
         """Flush; on refusal tell the engine once, which halts trading. True when all is written."""
         had_fault = bool(self._journal.fault)
         try:
-            self._journal.flush()
+            flush()
         except JournalError as error:
             if not had_fault:
                 self.offer(JournalFault(str(error)))

@@ -3,7 +3,7 @@
 from tests.bench.order_calls import counts
 
 BOUNDS = {
-    "wish to bytes": 34,
+    "wish to bytes": 32,
     "tick, answered": 145,
     "report: new": 53,
     "report: partial fill": 88,
