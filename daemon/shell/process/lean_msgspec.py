@@ -11,7 +11,8 @@ _HIDDEN = "typing_extensions"
 
 _is_absent = _HIDDEN not in sys.modules
 if _is_absent:
-    sys.modules[_HIDDEN] = None  # type: ignore[assignment] - so an import says that there is none
+    # An import then says that there is none.
+    sys.modules[_HIDDEN] = None  # type: ignore[assignment]
 try:
     import msgspec
 finally:

@@ -158,7 +158,9 @@ async def until_settled(
     is that of the last.
     """
     if pause is None:
-        from asyncio import sleep as pause  # noqa: PLC0415 - a second process has no loop
+        import asyncio  # noqa: PLC0415 - a second process has no loop
+
+        pause = asyncio.sleep
     gap_s = LOOK_GAP_MIN_S
     while report.verified_empty_ns is not None:
         now_ns = clock.now_ns()
