@@ -11,7 +11,7 @@ _HIDDEN = "typing_extensions"
 
 _is_absent = _HIDDEN not in sys.modules
 if _is_absent:
-    # An import then says that there is none.
+    # None there makes an import say that there is no such module.
     sys.modules[_HIDDEN] = None  # type: ignore[assignment]
 try:
     import msgspec

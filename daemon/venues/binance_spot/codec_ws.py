@@ -336,7 +336,6 @@ WsMessage = WsReply | UserEvent | UnknownEvent
 _FRAME = msgspec.json.Decoder(_Frame)
 _LOOSE = msgspec.json.Decoder(_LooseFrame)
 _ORDER = msgspec.json.Decoder(SpotOrderRow)
-_NO_RESULT = msgspec.Raw(b"")
 
 
 def decode_frame(payload: bytes | memoryview) -> WsMessage:
