@@ -33,8 +33,10 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def _keyed(self) -> hmac.HMAC:
-        """Made once: OpenSSL looks its algorithms up for it, which costs ten times the hashing
-        where the last request is some milliseconds away."""
+        """Made once: OpenSSL looks its algorithms up for it.
+
+        Some milliseconds after the last request that costs ten times the hashing.
+        """
         return hmac.new(self.secret.encode(), digestmod="sha256")
 
     def accepts(self, payload: bytes, signature: str) -> bool:
