@@ -380,7 +380,7 @@ class BotCalls:
         """The instrument that a request names.
 
         Raises:
-            VenueError: -1121 where it is none of the bot's.
+            DialectError: -1121 where it is none of the bot's.
         """
         symbol = asked.params.symbol()
         if symbol not in asked.bot.symbols:
@@ -397,7 +397,7 @@ class BotCalls:
         """Ask the engine and wait for its answer.
 
         Raises:
-            VenueError: -1007 when nothing is known, -2010 when it was not asked.
+            DialectError: -1007 when nothing is known, -2010 when it was not asked.
         """
         try:
             return await self._waiting.ask(

@@ -105,6 +105,11 @@ class Metrics:
         self._faults = CheapCounter(
             "journal_write_errors", "Times that the journal began to refuse lines."
         )
+        self._tallies = (
+            self._events, self._denied, self._approved, self._orders, self._fills, self._rejects,
+            self._cancels, self._incidents, self._alerts, self._reconnects, self._limits,
+            self._faults,
+        )  # fmt: skip
         self._counted: dict[EventType, tuple[dict[tuple[str, ...], int], tuple[str, ...]]] = {
             EventType.ORDER_STATE: (self._orders.counts, ("new",)),
             EventType.ORDER_DENIED: (self._denied.counts, ("deny_reason",)),
@@ -165,20 +170,7 @@ class Metrics:
     def collect(self) -> Iterator[Metric]:
         """Every family (prometheus-client's protocol)."""
         yield InfoMetricFamily("seatrial_build", "What runs.", value=self._build)
-        for tally in (
-            self._events,
-            self._denied,
-            self._approved,
-            self._orders,
-            self._fills,
-            self._rejects,
-            self._cancels,
-            self._incidents,
-            self._alerts,
-            self._reconnects,
-            self._limits,
-            self._faults,
-        ):
+        for tally in self._tallies:
             yield tally.family()
         yield from gauges(self.status())
         yield from self._latencies.collect()

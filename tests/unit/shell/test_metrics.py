@@ -1,6 +1,7 @@
 """The metrics endpoint, asked over real HTTP; parsed by prometheus-client's own parser."""
 
 import contextlib
+import http.client
 import socket
 import threading
 import urllib.error
@@ -42,7 +43,7 @@ def served() -> Iterator[tuple[Metrics, str, dict[str, Any]]]:
 
 def get(url: str) -> tuple[int, str]:
     try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
+        with urllib.request.urlopen(url, timeout=60) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         with error:
@@ -224,7 +225,7 @@ def test_a_head_and_a_query_are_answered_like_a_get(
         asked = urllib.request.Request(f"{url}{path}", method="HEAD")
         expected = get(f"{url}{path}")[0]
         try:
-            with urllib.request.urlopen(asked, timeout=5) as answer:
+            with urllib.request.urlopen(asked, timeout=60) as answer:
                 code, length, body = answer.status, answer.headers["Content-Length"], answer.read()
         except urllib.error.HTTPError as error:
             with error:
@@ -282,3 +283,14 @@ def test_whatever_is_asked_for_has_an_answer(
         asked.sendall(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
         status = asked.makefile("rb").readline().split()[1]
     assert status in ({b"400"} if "http" in target else {b"400", b"404"})
+
+
+def test_a_scrape_that_fails_is_told(
+    served: tuple[Metrics, str, dict[str, Any]], caplog: pytest.LogCaptureFixture
+) -> None:
+    _, url, status = served
+    status["caps"] = [{"cap": "orders_open_max", "used": "0"}]  # as no daemon publishes it
+    with pytest.raises((OSError, http.client.HTTPException)):
+        get(f"{url}/metrics")
+    told = [one for one in caplog.records if "could not be answered" in one.message]
+    assert [one.exc_info[0] for one in told if one.exc_info] == [KeyError]

@@ -98,7 +98,7 @@ def decode_request(frame: bytes) -> ApiRequest:
     """Read one request frame.
 
     Raises:
-        VenueError: -1135 for what is no request.
+        DialectError: -1135 for what is no request.
     """
     try:
         request = _DECODER.decode(frame)
@@ -118,7 +118,7 @@ def authenticate(
     """The key behind a request, its own or the session's; None for a public call.
 
     Raises:
-        VenueError: no key, an unknown one, one without the right; a signature, a time or a
+        DialectError: no key, an unknown one, one without the right; a signature, a time or a
             parameter that does not pass.
     """
     check_parameters(endpoint.name, params, signed=endpoint.signed, is_rest=False)
@@ -140,7 +140,7 @@ def control(
     """Answer logon, logout, status and subscriptions.
 
     Raises:
-        VenueError: -1020 for a method that does not exist, or the documented refusal.
+        DialectError: -1020 for a method that does not exist, or the documented refusal.
     """
     handler = _CONTROLS.get(request.method)
     if handler is None:
