@@ -252,9 +252,9 @@ class ProcessSettings(Frozen):
     """`[process]`: what the process takes of its machine."""
 
     spin_us: Annotated[int, Field(ge=0, le=1_000_000)] = 0
-    """So long after its last work the main loop looks for more before it sleeps; 0: it sleeps at
-    once. Longer than the time between two ticks it makes an order about twice as quick, and costs
-    a whole core: for machines that have one to spare."""
+    """So long after its last work the main loop looks for more before it sleeps, while a session is
+    on; 0: it sleeps at once. Longer than the time between two ticks it makes a strategy's order
+    about twice as quick, and costs a whole core: for machines that have one to spare."""
 
 
 class Settings(Frozen):

@@ -133,7 +133,7 @@ class Pump:
         recovery found after it (absent: the journal's end is as good as one). `thin_to`: the run is
         thinned, and where ticks without a consequence go; absent: every input is a line. `on_bot`
         hears what bots are to be told, once the lines of the turn are with the kernel. `on_worked`
-        is called when the turns that waited are over.
+        is called, while a session is on, when the turns that waited are over.
         """
         self._engine = engine
         self._journal = journal
@@ -267,7 +267,7 @@ class Pump:
         if (self._inputs or self._market) and not self._scheduled:
             self._scheduled = True
             self._loop.call_soon(self._drain_later)
-        if self._on_worked is not None:
+        if self._on_worked is not None and self._session:
             self._on_worked()
 
     def _write_checkpoint(self) -> None:
