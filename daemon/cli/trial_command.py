@@ -3,7 +3,6 @@
 import json
 import os
 import platform
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ import click
 import msgspec
 
 from control.tool.finite_range import FiniteRange
+from daemon.cli.course_ending import CourseEnding
 from daemon.demo.processes import DemoError
 from daemon.model.copies import replace
 from daemon.shell.process.clock import SystemClock, utc_text
@@ -39,7 +39,6 @@ from daemon.venues.sim.listed_symbols import SYMBOLS
 from daemon.version import seatrial_version
 
 _COULD_NOT_RUN = (BotError, CourseError, DemoError, SandboxError, OSError)
-_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @click.command("trial", context_settings={"ignore_unknown_options": False})
@@ -124,9 +123,9 @@ def trial_command(
     Exit codes: 0 every required trial is PASS, 2 findings, 3 no finding but a required trial was
     NOT SHOWN, 1 it could not run.
     """
-    # Whatever ends the command ends the bot first, even where a shell has it ignore Ctrl-C.
-    for number in _ENDING:
-        signal.signal(number, _interrupt)
+    # Whatever ends the command ends the bot first.
+    ending = CourseEnding()
+    ending.install()
     try:
         chosen = _chosen(load_course(course), only)
         if lists:
@@ -153,6 +152,7 @@ def trial_command(
             patience_s=patience or chosen.patience_s,
             status_dir=status_dir,
             position=position,
+            ending=ending,
         )
         code = run.go(clock, allow_network=allow_network, as_json_line=as_json_line)
     except _COULD_NOT_RUN as error:
@@ -176,6 +176,7 @@ class _Run(msgspec.Struct, frozen=True, kw_only=True):
     patience_s: float
     status_dir: Path | None
     position: str | None
+    ending: CourseEnding
 
     def go(self, clock: SystemClock, *, allow_network: bool, as_json_line: bool) -> ExitCode:
         """Run the course and write the report; the exit code."""
@@ -239,7 +240,12 @@ class _Run(msgspec.Struct, frozen=True, kw_only=True):
         gateway: TrialGateway | None = None
         if self.caps is not None:
             gateway = TrialGateway(
-                self.out / "gate", venue, symbol=self.symbol, caps=self.caps, clock=clock
+                self.out / "gate",
+                venue,
+                symbol=self.symbol,
+                caps=self.caps,
+                clock=clock,
+                pause=self.ending.pause,
             )
         venue.start()
         bot: BotProcess | None = None
@@ -263,6 +269,7 @@ class _Run(msgspec.Struct, frozen=True, kw_only=True):
                 patience_s=self.patience_s,
                 belief=self._belief(log),
                 say=_say,
+                pause=self.ending.pause,
             )
             results = run.run()
             books = venue.ledger() if gateway is None else gateway.ledger()
@@ -294,12 +301,6 @@ def _chosen(course: Course, only: Sequence[str]) -> Course:
         return course
     kept = tuple(one for one in course.trials if one.name in only or one.judge == "calm")
     return replace(course, trials=kept)
-
-
-def _interrupt(number: int, _frame: object) -> None:
-    for one in _ENDING:
-        signal.signal(one, signal.SIG_IGN)  # what ends the bot is not to be cut short
-    raise BotError(f"ended by {signal.Signals(number).name}")
 
 
 def _say(words: str) -> None:

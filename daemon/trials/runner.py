@@ -8,7 +8,6 @@ Rules of this file:
 
 import re
 import signal
-import threading
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from pathlib import Path
@@ -90,14 +89,16 @@ class CourseRun:
         patience_s: float,
         belief: "Belief | None",
         say: Callable[[str], None],
+        pause: Callable[[float], None],
     ) -> None:
+        """`pause` waits so many seconds, and raises where the course is to end."""
         self._course, self._venue, self._bot, self._clock = course, venue, bot, clock
         self._gateway = gateway
         # A bot behind the gate is judged by what passed on its own side of it.
         self._ledger = venue.ledger if gateway is None else gateway.ledger
         self._own_disk, self._patience_s, self._say = own_disk, patience_s, say
         self._belief = belief
-        self._stop = threading.Event()
+        self._pause = pause
         self._pace = OrderPace()
         self._silent = 0
         self._started_ns = 0
@@ -200,7 +201,7 @@ class CourseRun:
             if there and not prodded and waited_s > _PROD_AFTER_S:
                 prodded = True
                 self._venue.strike("fill_resting", {"symbol": there[0].symbol})
-            self._stop.wait(_LOOK_S)
+            self._pause(_LOOK_S)
         return False
 
     def _play(self, trial: Trial) -> Observation:
@@ -265,7 +266,7 @@ class CourseRun:
                 self._deeds.ended_ns = self._clock.now_ns()
             if until_ended and self._deeds.ended_ns is not None:
                 return
-            self._stop.wait(min(left_ns / S_NS, _LOOK_S / 4))
+            self._pause(min(left_ns / S_NS, _LOOK_S / 4))
         if not self._bot.is_running and self._deeds.ended_ns is None:
             self._deeds.ended_ns = self._clock.now_ns()
 
@@ -285,7 +286,7 @@ class CourseRun:
             free_disk(self._bot.work)
         elif step.do == "restart-venue":
             self._venue.stop()
-            self._stop.wait(float(arguments.get("down_s", 3)))
+            self._pause(float(arguments.get("down_s", 3)))
             self._venue.start()
         elif step.do == "deny" and self._gateway is not None:
             self._gateway.deny(arguments["caps"])
@@ -364,7 +365,7 @@ class CourseRun:
         while not self._streams()[stream]:
             if self._clock.now_ns() > until_ns:
                 return False
-            self._stop.wait(_LOOK_S)
+            self._pause(_LOOK_S)
         return True
 
     def _streams(self) -> dict[str, Any]:

@@ -9,9 +9,8 @@ Rules of this file:
 import json
 import shutil
 import tempfile
-import threading
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,9 +41,18 @@ class TrialGateway:
     """`TrialVenue` seen through the gate; the venue's own faults strike behind it."""
 
     def __init__(
-        self, directory: Path, venue: TrialVenue, *, symbol: str, caps: str, clock: Clock
+        self,
+        directory: Path,
+        venue: TrialVenue,
+        *,
+        symbol: str,
+        caps: str,
+        clock: Clock,
+        pause: Callable[[float], None],
     ) -> None:
         """`caps`: `trial`, a preset by name, or a TOML file. Nothing is started yet.
+
+        `pause` waits so many seconds, and raises where the course is to end.
 
         Raises:
             DemoError: there is no such preset, or it has no table for `symbol`.
@@ -70,7 +78,7 @@ class TrialGateway:
         self._is_tight = False
         self._is_sure = False
         """Whether books and venue were compared since somebody began to put things right."""
-        self._stop = threading.Event()
+        self._pause = pause
         self._journal_at: dict[Path, int] = {}
         self._bot_ids: dict[str, str] = {}
         self._denials: list[GateDenial] = []
@@ -211,7 +219,7 @@ class TrialGateway:
                     return done
             except ControlError as error:
                 problem = str(error)
-            self._stop.wait(_LOOK_S)
+            self._pause(_LOOK_S)
         return [*done, f"the gate did not open in {_READY_S} s: {problem}"]
 
     def _is_trading(self, done: list[str]) -> bool:

@@ -215,7 +215,7 @@ def test_caps_that_cannot_be_rehearsed_fail_and_say_so(daemon: Daemon) -> None:
 def test_no_drill_inside_a_session(daemon: Daemon) -> None:
     daemon.session_id = "x-1-s1"
     asked = Command(command_id="c", method="drill", actor=WHO)
-    reply = daemon.made().begin(asked).result(timeout=5)
+    reply = daemon.made().begin(asked).result(timeout=60)
     assert reply.error_code == "session_on"
     assert daemon.notes == []
 
