@@ -259,3 +259,10 @@ def test_no_caps_within_reason_fail_a_control_that_works(
         )
         result = daemon.run("cap-rejection")["cap-rejection"]
         assert result["passed"], result["detail"]
+
+
+def test_a_drill_whose_result_cannot_be_kept_was_run_all_the_same(tmp_path: Path) -> None:
+    (tmp_path / "drills.json").mkdir()
+    daemon = Daemon(tmp_path)
+    assert daemon.run("gating")["gating"]["passed"] is True
+    assert [note["drill"] for note in daemon.notes] == ["gating"]
