@@ -12,9 +12,9 @@ Rules of this file:
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from evidence.folds.histogram import Histogram
@@ -54,8 +54,7 @@ PLACES, REPLACES, LISTS = "BotPlace", "BotReplace", "BotPlaceList"
 _CHECKED = ("instrument_id", "side", "order_type")
 
 
-@dataclass(slots=True)
-class BotRequestSeen:
+class BotRequestSeen(msgspec.Struct):
     """A request to place that waits for its line."""
 
     bot: str
@@ -69,24 +68,23 @@ class BotRequestSeen:
     """The order that the others of the list are pending behind."""
 
 
-@dataclass(slots=True)
-class Bot:
+class Bot(msgspec.Struct):
     """One bot, from its own lines."""
 
     requests: int = 0
     proven: int = 0
     attested: int = 0
     orders: int = 0
-    filled: set[str] = field(default_factory=set)
+    filled: set[str] = set()
     fills: int = 0
     rejects: int = 0
-    denied: dict[str, int] = field(default_factory=dict)
-    refused: dict[str, int] = field(default_factory=dict)
+    denied: dict[str, int] = {}
+    refused: dict[str, int] = {}
     throttled: int = 0
-    states: list[str] = field(default_factory=list)
-    waits: Histogram = field(default_factory=Histogram)
+    states: list[str] = []
+    waits: Histogram = msgspec.field(default_factory=Histogram)
     """Nanoseconds from the line of a request to that of its answer, the venue's share included."""
-    holdings: dict[str, Holding] = field(default_factory=dict)
+    holdings: dict[str, Holding] = {}
 
     def plain(self) -> dict[str, Any]:
         """Its row of the report."""

@@ -10,10 +10,11 @@ Rules of this file:
 
 from bisect import bisect_right
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from decimal import Decimal
 from operator import itemgetter
 from typing import Any
+
+import msgspec
 
 from evidence.folds.account_models import SpotBooks, account_of
 from evidence.folds.alert_watch import AlertWatch
@@ -68,16 +69,15 @@ STRICTER_WHEN_HIGHER = frozenset({"duplicate_window_ms", "market_slippage_bps"})
 """Numbers whose safe direction the ending of their name does not tell."""
 
 
-@dataclass(slots=True)
-class Utilisation:
+class Utilisation(msgspec.Struct):
     """How one cap was used over time."""
 
     limit: Decimal = ZERO
     used_max: Decimal = ZERO
     percent_max: int = 0
     place: str = ""
-    percents: Histogram = field(default_factory=Histogram)
-    band_ns: dict[int, int] = field(default_factory=dict)
+    percents: Histogram = msgspec.field(default_factory=Histogram)
+    band_ns: dict[int, int] = {}
     percent_now: int = 0
     since_ns: int = 0
 

@@ -13,9 +13,10 @@ Rules of this file:
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
+
+import msgspec
 
 from evidence.folds.journal_fold import Handler, Recent
 from evidence.read.exact_amounts import ZERO, AmountTextError, amount, amount_or_zero, text_of
@@ -37,8 +38,7 @@ NO_VALUE = (AttributeError, IndexError, KeyError, TypeError, AmountTextError)
 """A decision that does not state what it is derived from; the recheck tells of a broken one."""
 
 
-@dataclass(slots=True)
-class Traded:
+class Traded(msgspec.Struct):
     """One instrument since the books' epoch."""
 
     base: str
@@ -47,8 +47,7 @@ class Traded:
     cash: Decimal = ZERO
 
 
-@dataclass(frozen=True, slots=True)
-class LossesStated:
+class LossesStated(msgspec.Struct, frozen=True):
     """Losses that do not follow from the equity line before them."""
 
     seq: int

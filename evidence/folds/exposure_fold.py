@@ -13,9 +13,10 @@ Rules of this file:
 
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
+
+import msgspec
 
 from evidence.read.exact_amounts import NS_PER_S, ZERO, AmountTextError, amount, text_of
 
@@ -24,8 +25,7 @@ HOUR_NS = 3600 * NS_PER_S
 DAY_NS = 24 * HOUR_NS
 
 
-@dataclass(slots=True)
-class Working:
+class Working(msgspec.Struct):
     """One open order."""
 
     symbol: str
@@ -40,8 +40,7 @@ class Working:
     """How much of it the sums hold."""
 
 
-@dataclass(slots=True)
-class Ahead:
+class Ahead(msgspec.Struct):
     """An order that others are pending behind, until it and they have ended."""
 
     is_buy: bool
@@ -61,8 +60,7 @@ class Ahead:
         return max(order.leaves - self.leaves, ZERO)
 
 
-@dataclass(slots=True)
-class SymbolExposure:
+class SymbolExposure(msgspec.Struct):
     """One symbol: position, open quantity and value on each side."""
 
     position: Decimal = ZERO
@@ -100,15 +98,14 @@ class SymbolExposure:
         return max(held + self.buy_value, self.sell_value - held, ZERO)
 
 
-@dataclass(slots=True)
-class ExposureBook:
+class ExposureBook(msgspec.Struct):
     """The books of all symbols, and the times of placements within the rolling windows."""
 
-    symbols: dict[str, SymbolExposure] = field(default_factory=dict)
-    working: dict[str, Working] = field(default_factory=dict)
-    ahead: dict[str, Ahead] = field(default_factory=dict)
-    placed_hour: deque[int] = field(default_factory=deque)
-    placed_day: deque[int] = field(default_factory=deque)
+    symbols: dict[str, SymbolExposure] = {}
+    working: dict[str, Working] = {}
+    ahead: dict[str, Ahead] = {}
+    placed_hour: deque[int] = msgspec.field(default_factory=deque)
+    placed_day: deque[int] = msgspec.field(default_factory=deque)
 
     def book(self, symbol: str) -> SymbolExposure:
         """One symbol's book, made when first asked for."""
@@ -307,8 +304,7 @@ def _limit(value: object) -> Decimal:
         return ZERO
 
 
-@dataclass(slots=True)
-class Use:
+class Use(msgspec.Struct):
     """How much of one cap is used at one moment."""
 
     cap: str

@@ -1,8 +1,9 @@
 """Incidents, storms, commands, kills and drills: what went wrong, what was done, what was tried."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from evidence.folds.drill_fold import FALSE, OPEN, decided, longest
 from evidence.folds.journal_fold import Handler
@@ -35,8 +36,7 @@ KEPT = 500
 """So many commands, kills and alerts are shown; the counts go on."""
 
 
-@dataclass(slots=True)
-class IncidentSummary:
+class IncidentSummary(msgspec.Struct):
     """One stop trigger."""
 
     incident_id: str

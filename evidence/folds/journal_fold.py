@@ -9,8 +9,9 @@ Rules of this file:
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Protocol
+
+import msgspec
 
 from evidence.read.integrity import Chain
 from evidence.read.journal_lines import InputLine, JournalLine
@@ -56,13 +57,12 @@ class Fold(Protocol):
         """The answer so far, as JSON-ready plain values."""
 
 
-@dataclass(slots=True)
-class JournalCounts:
+class JournalCounts(msgspec.Struct):
     """Counts that do not depend on order."""
 
-    by_type: dict[type[JournalLine], int] = field(default_factory=dict)
-    by_mode: dict[str, int] = field(default_factory=dict)
-    by_level: dict[str, int] = field(default_factory=dict)
+    by_type: dict[type[JournalLine], int] = {}
+    by_mode: dict[str, int] = {}
+    by_level: dict[str, int] = {}
     errors: int = 0
     anomalies: int = 0
 

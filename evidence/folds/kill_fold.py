@@ -16,9 +16,10 @@ Rules of this file:
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
+
+import msgspec
 
 from evidence.folds.journal_fold import Handler
 from evidence.read.exact_amounts import NS_PER_MS, NS_PER_S, AmountTextError, amount, amount_or_zero
@@ -50,8 +51,7 @@ EARLIER_NS = 60 * NS_PER_S
 KEPT_MAX = 1_000
 
 
-@dataclass(slots=True)
-class Kill:
+class Kill(msgspec.Struct):
     """One kill, as its lines and those around it tell."""
 
     first: KillLine
@@ -62,14 +62,14 @@ class Kill:
     round_trip_ns: int = 0
     sampled_ns: int = 0
     """The last sample of the venue's clock before it."""
-    stated: dict[str, object] = field(default_factory=dict)
+    stated: dict[str, object] = {}
     """Figures of the steps so far."""
-    others: set[str] = field(default_factory=set)
+    others: set[str] = set()
     """Others' open orders of the comparison before it."""
-    asked: dict[str, int] = field(default_factory=dict)
+    asked: dict[str, int] = {}
     """Orders whose cancel was asked for since, and how often."""
-    refused: set[str] = field(default_factory=set)
-    ended: dict[str, OrderStateLine] = field(default_factory=dict)
+    refused: set[str] = set()
+    ended: dict[str, OrderStateLine] = {}
     """Orders that ended CANCELED since, and in `EARLIER_NS` before its first line."""
 
     has_company: bool = False

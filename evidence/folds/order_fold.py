@@ -10,9 +10,10 @@ Rules of this file:
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
+
+import msgspec
 
 from evidence.folds.exposure_fold import first_before, oco_of
 from evidence.folds.histogram import Histogram, Series
@@ -49,8 +50,7 @@ REFUSED = frozenset({"-2011", "-2013", "-2038"})
 """Codes by which the venue's books refuse a cancel or an amend; others are those of its door."""
 
 
-@dataclass(slots=True)
-class Trail:
+class Trail(msgspec.Struct):
     """What became of one approved order."""
 
     client_order_id: str
@@ -80,14 +80,14 @@ class Trail:
     cum_qty: Decimal = ZERO
     claimed_qty: Decimal = ZERO
     venue_qty: Decimal = ZERO
-    exec_ids: set[str] = field(default_factory=set)
+    exec_ids: set[str] = set()
     cancel_requested: bool = False
     outcome: str = ""
     reject_code: str = ""
     refusals: int = 0
     """Cancels and amends of it that the venue refused."""
     unanswered: int = 0
-    asked_in: list[str] = field(default_factory=list)
+    asked_in: list[str] = []
     """The run of each cancel or amend of it that left."""
     is_reopened: bool = False
     """Whether it works again after an end, and no line has told that it is held again."""
@@ -100,8 +100,7 @@ class Trail:
         return self.state in TERMINAL or self.outcome in ABSENT_OUTCOMES
 
 
-@dataclass(slots=True)
-class JournalledFill:
+class JournalledFill(msgspec.Struct):
     """One trade as journalled, kept when a cross-check will ask for it."""
 
     symbol: str

@@ -11,12 +11,13 @@ Rules of this file:
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import islice, pairwise
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import IO, Literal, Self
+
+import msgspec
 
 from evidence.folds.journal_fold import Fold, JournalFold
 from evidence.read.journal_reader import JournalReader, decoded
@@ -95,8 +96,7 @@ def _fill(
 
 
 # ---------------------------------------------------------------------- parts
-@dataclass(frozen=True, slots=True)
-class FilePart:
+class FilePart(msgspec.Struct, frozen=True):
     """Whole lines of a plain file; it reads like a file of the same name."""
 
     path: Path

@@ -8,9 +8,10 @@ Rules of this file:
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
+
+import msgspec
 
 from evidence.folds.journal_fold import Handler, Recent
 from evidence.read.exact_amounts import ZERO, AmountTextError, amount, amount_or_zero, text_of
@@ -26,8 +27,7 @@ from evidence.read.journal_lines import (
 WIPE_CLASSES = frozenset({"testnet_wipe", "wipe"})
 
 
-@dataclass(slots=True)
-class Holding:
+class Holding(msgspec.Struct):
     """One symbol's running account."""
 
     symbol: str
@@ -42,7 +42,7 @@ class Holding:
     sold: Decimal = ZERO
     turnover: Decimal = ZERO
     fills: int = 0
-    fees: dict[str, Decimal] = field(default_factory=dict)
+    fees: dict[str, Decimal] = {}
 
     @property
     def profit(self) -> Decimal:
@@ -79,8 +79,7 @@ class Holding:
             self.realised -= fee * self.mark
 
 
-@dataclass(slots=True)
-class Curve:
+class Curve(msgspec.Struct):
     """A running value with its peak and its deepest fall from a peak."""
 
     now: Decimal = ZERO

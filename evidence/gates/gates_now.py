@@ -1,11 +1,12 @@
 """The launch gates as they stand now: green, red, stale, missing or unreadable."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
+
+import msgspec
 
 from evidence.gates import dry_run, live_pilot, live_readiness, shadow_testnet, stability
 from evidence.gates.scorecard import gate_passed
@@ -26,8 +27,7 @@ class GateLight(StrEnum):
     """Green, but on evidence that is not proven to be of a testnet."""
 
 
-@dataclass(frozen=True, slots=True)
-class LaunchGateState:
+class LaunchGateState(msgspec.Struct, frozen=True):
     """One gate, its age in hours (None: it does not say when it was made), and why."""
 
     stem: str

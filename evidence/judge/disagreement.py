@@ -7,9 +7,10 @@ Rules of this file:
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
+
+import msgspec
 
 from evidence.judge.redecide import Redecision
 from evidence.read.exact_amounts import AmountTextError, amount, text_of
@@ -57,8 +58,7 @@ class Traced(Redecision):
         return limit
 
 
-@dataclass(frozen=True, slots=True)
-class Disagreement:
+class Disagreement(msgspec.Struct, frozen=True):
     """One decision that does not hold."""
 
     seq: int

@@ -9,8 +9,9 @@ Rules of this file:
 3. Of a rehearsal nobody need confirm anything; where somebody does, the rules are these.
 """
 
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from evidence.folds.drill_fold import PASSED
 from evidence.folds.incident_fold import IncidentsFold
@@ -23,8 +24,7 @@ UNANCHORED = "UNANCHORED"
 LISTED_MAX = 20
 
 
-@dataclass(frozen=True, slots=True)
-class Uncovered:
+class Uncovered(msgspec.Struct, frozen=True):
     """The lines from `first_seq` to `last_seq`; items are (line, what it says)."""
 
     first_seq: int

@@ -10,8 +10,9 @@ Rules of this file:
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from evidence.folds.balance_fold import BalancesFold
 from evidence.folds.bot_fold import BotsFold
@@ -55,16 +56,15 @@ def worst_of(verdicts: Sequence[str]) -> str:
     return next((one for one in _WORST_FIRST if one in verdicts), OK)
 
 
-@dataclass(slots=True)
-class Finding:
+class Finding(msgspec.Struct):
     """One verdict: OK, FAIL, UNKNOWN or UNANCHORED, and why."""
 
     name: str
-    failed: list[str] = field(default_factory=list)
-    unknown: list[str] = field(default_factory=list)
-    unanchored: list[str] = field(default_factory=list)
+    failed: list[str] = []
+    unknown: list[str] = []
+    unanchored: list[str] = []
     """Nothing speaks against it, and nobody but the box's owner says so."""
-    remarks: list[str] = field(default_factory=list)
+    remarks: list[str] = []
 
     @property
     def value(self) -> str:
@@ -87,8 +87,7 @@ class Finding:
         }
 
 
-@dataclass(slots=True)
-class Verdicts:
+class Verdicts(msgspec.Struct):
     """The three, and the one."""
 
     intact: Finding

@@ -15,9 +15,9 @@ import importlib.metadata
 import json
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import (
     Ed25519PrivateKey,
     Ed25519PublicKey,
@@ -47,8 +47,7 @@ class PackError(Exception):
     """A pack that cannot be made; the text names the place and the mend."""
 
 
-@dataclass(frozen=True, slots=True)
-class PackInputs:
+class PackInputs(msgspec.Struct, frozen=True):
     """What goes into a pack. `ledger` is the venue's own books."""
 
     segments: Sequence[Path]
@@ -64,13 +63,12 @@ class PackInputs:
     """Downloads of the venue's list of our orders."""
 
 
-@dataclass(slots=True)
-class PackVerdict:
+class PackVerdict(msgspec.Struct):
     """What checking a pack has found."""
 
-    problems: list[str] = field(default_factory=list)
+    problems: list[str] = []
     files: int = 0
-    manifest: dict[str, object] = field(default_factory=dict)
+    manifest: dict[str, object] = {}
 
     @property
     def ok(self) -> bool:
@@ -152,7 +150,7 @@ def as_it_stands(inputs: PackInputs, place: Path) -> PackInputs:
     *closed, last = inputs.segments
     if not last.name.endswith((".zst", ".gz")):
         last = _copied(last, place)
-    return replace(inputs, segments=[*closed, last], anchors=anchors)
+    return msgspec.structs.replace(inputs, segments=[*closed, last], anchors=anchors)
 
 
 def _copied(source: Path, place: Path) -> Path:

@@ -11,9 +11,10 @@ import re
 import subprocess
 import tarfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+
+import msgspec
 
 ROOT = Path(__file__).resolve().parents[2]
 GIT_S = 20.0
@@ -21,8 +22,7 @@ NO_COMMITS = ("", "unknown")
 TOPS = ("control", "daemon", "evidence", "riskcaps")
 
 
-@dataclass(frozen=True, slots=True)
-class Build:
+class Build(msgspec.Struct, frozen=True):
     """The version and code digest of a distribution."""
 
     version: str

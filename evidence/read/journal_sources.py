@@ -8,10 +8,10 @@ import gzip
 import re
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Literal, Protocol, TypeVar
 
+import msgspec
 import zstandard
 
 from evidence.read.archive_manifest import Manifest, read_manifest
@@ -44,13 +44,12 @@ class SourceFile(Protocol):
         """Open it for reading bytes."""
 
 
-@dataclass(slots=True)
-class JournalStream:
+class JournalStream(msgspec.Struct):
     """Files that follow each other: the segments of one journal, or one file of events."""
 
     name: str
     files: list[Path]
-    anchors: list[Path] = field(default_factory=list)
+    anchors: list[Path] = []
     directory: Path | None = None
     manifest: Manifest | None = None
     """What of this journal was archived; its segments are among the files where they were found."""

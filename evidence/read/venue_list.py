@@ -9,10 +9,11 @@ Rules of this file:
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from evidence.read.exact_amounts import NS_PER_MS
 from evidence.read.journal_sources import SourceError
@@ -30,8 +31,7 @@ class Source(StrEnum):
     SIMULATED = "of a simulated venue"
 
 
-@dataclass(frozen=True, slots=True)
-class VenueOrder:
+class VenueOrder(msgspec.Struct, frozen=True):
     """One order under one id that the venue showed for it."""
 
     symbol: str
@@ -41,8 +41,7 @@ class VenueOrder:
     updated_ns: int
 
 
-@dataclass(frozen=True, slots=True)
-class VenueList:
+class VenueList(msgspec.Struct, frozen=True):
     """All of one download. It speaks of what was placed from `since_ns` to `until_ns`."""
 
     source: Source

@@ -8,9 +8,10 @@ Rules of this file:
 import functools
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from evidence.folds.activity_fold import ActivityFold
 from evidence.folds.balance_fold import BalancesFold
@@ -68,8 +69,7 @@ LIMITS = (
 )
 
 
-@dataclass(slots=True)
-class ForeignEvents:
+class ForeignEvents(msgspec.Struct):
     """Events of another stack. They are counted and prove nothing."""
 
     name: str
@@ -78,9 +78,9 @@ class ForeignEvents:
     errors: int = 0
     anomalies: int = 0
     malformed: int = 0
-    malformed_at: list[str] = field(default_factory=list)
-    by_type: dict[str, int] = field(default_factory=dict)
-    not_understood: list[Doubt] = field(default_factory=list)
+    malformed_at: list[str] = []
+    by_type: dict[str, int] = {}
+    not_understood: list[Doubt] = []
 
     def plain(self) -> dict[str, Any]:
         """Counts."""
@@ -97,15 +97,14 @@ class ForeignEvents:
         }
 
 
-@dataclass(slots=True)
-class JournalReport:
+class JournalReport(msgspec.Struct):
     """One journal, judged."""
 
     account: JournalFold
     verdicts: Verdicts
     comparison: LedgerComparison | None
     venue: VenueAnchors | None = None
-    anchoring: Anchoring = field(default_factory=Anchoring)
+    anchoring: Anchoring = msgspec.field(default_factory=Anchoring)
 
     def plain(self) -> dict[str, Any]:
         """The journal's part of the report."""
@@ -127,8 +126,7 @@ class JournalReport:
         }
 
 
-@dataclass(slots=True)
-class Report:
+class Report(msgspec.Struct):
     """Everything that was derived from the inputs."""
 
     journals: list[JournalReport]
