@@ -12,10 +12,9 @@ Rules of this file:
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from evidence.folds.histogram import Histogram
 from evidence.folds.journal_fold import Handler, Recent
@@ -27,7 +26,6 @@ from evidence.read.bot_lines import (
     BotSwitchedLine,
     BotThrottledLine,
 )
-from evidence.read.bot_proofs import public_key_of, wrong_with, wrong_with_list
 from evidence.read.exact_amounts import AmountTextError, amount, amount_or_zero, text_of
 from evidence.read.integrity import Faults
 from evidence.read.journal_lines import (
@@ -45,6 +43,9 @@ from evidence.read.journal_lines import (
     SessionStartLine,
     SessionStopLine,
 )
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 PREFIX = "bot:"
 LET_IN = frozenset({"active", "gone"})
@@ -191,6 +192,8 @@ class BotsFold:
                 self._bot(spec["name"])
                 if isinstance(told := spec.get("stops_reduce_only"), bool):
                     self._reduces[spec["name"]] = told
+                from evidence.read.bot_proofs import public_key_of  # noqa: PLC0415 - bots alone
+
                 key = public_key_of(spec.get("public_key"))
                 known = self._keys.get(spec["name"])
                 if key is not None:
@@ -213,7 +216,7 @@ class BotsFold:
                 del self._asked_ns[next(iter(self._asked_ns))]
         if kind not in (PLACES, REPLACES, LISTS):
             return
-        places = _places_of(str(kind), record.input)
+        places = places_of(str(kind), record.input)
         name = record.input.get("bot")
         if not places or not isinstance(name, str) or type(request) is not int:
             self._note("request_unreadable", record, "a request that names no bot or no order")
@@ -232,6 +235,8 @@ class BotsFold:
         if not proof or key is None:  # before the first session no key is told, and nothing leaves
             bot.attested += 1
             return
+        from evidence.read.bot_proofs import wrong_with, wrong_with_list  # noqa: PLC0415
+
         if kind == LISTS:
             wrong = wrong_with_list(str(proof), record.input, key)
         else:
@@ -470,7 +475,7 @@ def _is_same(asked: object, decided: object) -> bool:
         return str(asked) == str(decided)
 
 
-def _places_of(kind: str, asked: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def places_of(kind: str, asked: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """The orders that a request asks for; empty where it is not readable."""
     found = {PLACES: [asked], REPLACES: [asked.get("place")], LISTS: asked.get("orders")}[kind]
     if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):

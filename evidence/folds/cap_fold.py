@@ -78,24 +78,41 @@ class Utilisation(msgspec.Struct):
     place: str = ""
     percents: Histogram = msgspec.field(default_factory=Histogram)
     band_ns: dict[int, int] = {}
+    used_now: Decimal = NEVER
     percent_now: int = 0
+    times: int = 0
+    """How often in a row the use of now was found, first and last when."""
     since_ns: int = 0
+    last_ns: int = 0
 
     def move(self, use: Use, ts_ns: int, place: str) -> None:
-        """Record a new value of the use; the old one held until now."""
-        percent = int(use.used * 100 / use.limit) if use.limit else (101 if use.used > 0 else 0)
-        if self.since_ns:
-            for band in BANDS_PERCENT:
-                if self.percent_now >= band:
-                    lasted = ts_ns - self.since_ns
-                    self.band_ns[band] = self.band_ns.get(band, 0) + lasted
-        self.percent_now, self.since_ns, self.limit = percent, ts_ns, use.limit
-        self.percents.add(percent)
-        if use.used > self.used_max:
-            self.used_max, self.percent_max, self.place = use.used, percent, place
+        """Record a value of the use; most are the one before."""
+        if use.used == self.used_now and use.limit == self.limit:
+            self.times += 1
+            self.last_ns = ts_ns
+            return
+        self._settle(ts_ns)
+        used, limit = use.used, use.limit
+        percent = int(used * 100 / limit) if limit else (101 if used > 0 else 0)
+        self.used_now, self.percent_now, self.limit = used, percent, limit
+        self.times, self.since_ns, self.last_ns = 1, ts_ns, ts_ns
+        if used > self.used_max:
+            self.used_max, self.percent_max, self.place = used, percent, place
+
+    def _settle(self, ts_ns: int) -> None:
+        """Count the use of now, which held until then."""
+        if not self.times:
+            return
+        self.percents.add(self.percent_now, self.times)
+        self.times = 0
+        for band in BANDS_PERCENT if self.since_ns else ():
+            if self.percent_now >= band:
+                self.band_ns[band] = self.band_ns.get(band, 0) + ts_ns - self.since_ns
+        self.since_ns = ts_ns
 
     def plain(self) -> dict[str, Any]:
         """The row of a report."""
+        self._settle(self.last_ns)
         return {
             "limit": text_of(self.limit),
             "used_max": text_of(self.used_max),

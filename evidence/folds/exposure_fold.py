@@ -215,11 +215,15 @@ class ExposureBook(msgspec.Struct):
             return [order]
         return [one for one in self.working.values() if one.oco == order.oco]
 
+    def worst_of(self, order: Working) -> Working | None:
+        """Of the open orders that exclude each other the one that counts; None: none is open."""
+        together = self._together(order)
+        return max(together, key=lambda one: (one.leaves, one.price), default=None)
+
     def _recount(self, order: Working) -> None:
         """Have the sums hold the worst of the orders that exclude each other, and that alone."""
-        together = self._together(order)
-        worst = max(together, key=lambda one: (one.leaves, one.price), default=None)
-        for one in together:
+        worst = self.worst_of(order)
+        for one in self._together(order):
             ahead = self.ahead.get(one.first)
             adds = one.leaves if ahead is None else ahead.adds(one)
             self._shift(self.book(one.symbol), one, adds if one is worst else ZERO)

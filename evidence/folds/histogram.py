@@ -41,15 +41,15 @@ class Histogram(msgspec.Struct):
     low: int = 0
     high: int = 0
 
-    def add(self, value: int) -> None:
-        """Count one value; below zero counts as zero."""
+    def add(self, value: int, times: int = 1) -> None:
+        """Count a value, so many times; below zero counts as zero."""
         value = max(value, 0)
         self.low = value if self.count == 0 else min(self.low, value)
         self.high = max(self.high, value)
-        self.count += 1
+        self.count += times
         shift = max(value.bit_length() - _SUB_BITS - 1, 0)
         key = (value >> shift) + (shift << (_SUB_BITS + 1))
-        self.buckets[key] = self.buckets.get(key, 0) + 1
+        self.buckets[key] = self.buckets.get(key, 0) + times
 
     def merge(self, other: "Histogram") -> None:
         """Add another histogram's values."""

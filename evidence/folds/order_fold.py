@@ -18,7 +18,7 @@ import msgspec
 from evidence.folds.exposure_fold import first_before, oco_of
 from evidence.folds.histogram import Histogram, Series
 from evidence.folds.journal_fold import Handler
-from evidence.read.decision_inputs import flat
+from evidence.read.decision_inputs import stated
 from evidence.read.exact_amounts import ZERO, AmountTextError, amount, amount_or_zero, text_of
 from evidence.read.integrity import Faults
 from evidence.read.journal_lines import (
@@ -454,9 +454,8 @@ class OrdersFold:
 
 def reference_price_of(decision: Mapping[str, Any]) -> Decimal:
     """The middle of the book that a decision states, or zero."""
-    market = flat(decision)
     try:
-        return (amount(market.get("bid")) + amount(market.get("ask"))) / 2
+        return (amount(stated(decision, "bid")) + amount(stated(decision, "ask"))) / 2
     except AmountTextError:
         return ZERO
 

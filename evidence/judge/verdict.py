@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from evidence.folds.allotment_fold import AllotmentsFold
 from evidence.folds.balance_fold import BalancesFold
 from evidence.folds.bot_fold import BotsFold
 from evidence.folds.cap_fold import CapsFold
@@ -42,7 +43,7 @@ from evidence.read.journal_reader import is_headless
 FIRST_SEQ = 1
 BOTH_WAYS = (
     DeedsFold, StatesFold, ToldFold, BalancesFold, KillsFold, EquityFold,
-    TriggersFold, BotsFold,
+    TriggersFold, BotsFold, AllotmentsFold,
 )  # fmt: skip
 """Folds that hold lines against others: whatever they find makes the record incomplete."""
 OK, FAIL, UNKNOWN = "OK", "FAIL", "UNKNOWN"
@@ -327,8 +328,10 @@ def build_contradictions(sessions: SessionsFold) -> list[str]:
     """
     reasons = list(sessions.rebuilt)
     for build, run_id in sessions.builds.items():
+        if not build.code:
+            continue  # an older daemon's states none: there is nothing to hold it against
         what = contradiction(build, installed())
-        known = committed(build.commit) if build.code and not what else None
+        known = committed(build.commit) if not what else None
         if known is not None and known.code != build.code:
             what = f"it says commit {build.commit[:12]}, whose code has another digest in git here"
         if what:

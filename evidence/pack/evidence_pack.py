@@ -11,7 +11,6 @@ Rules of this file:
 """
 
 import hashlib
-import importlib.metadata
 import json
 import tempfile
 from collections.abc import Sequence
@@ -25,6 +24,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import (
 
 from evidence.pack.pack_archive import PackFormError, read_archive, write_archive
 from evidence.pack.redaction import redacted_config
+from evidence.read.build_digest import product_version
 from evidence.read.dsse import EnvelopeError, Subject, open_envelope, seal, statement
 from evidence.read.journal_sources import ANCHORS_FILE, segment_number, segments_in, streams_of
 from evidence.read.venue_list import read_list
@@ -212,7 +212,7 @@ def session_manifest(report: Report) -> dict[str, object]:
         for one in journal.account.results()["sessions"]["sessions"]
     ]
     return {
-        "producer": {"name": "seatrial", "version": _version()},
+        "producer": {"name": "seatrial", "version": product_version()},
         "verdict": report.verdict,
         "reasons": report.reasons,
         "modes": report.modes,
@@ -307,10 +307,3 @@ def _sha256(source: Path | bytes) -> str:
 
 def _json(value: object) -> bytes:
     return (json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True) + "\n").encode("utf-8")
-
-
-def _version() -> str:
-    try:
-        return importlib.metadata.version("seatrial")
-    except importlib.metadata.PackageNotFoundError:
-        return "unknown"

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from evidence.folds.activity_fold import ActivityFold
+from evidence.folds.allotment_fold import AllotmentsFold
 from evidence.folds.balance_fold import BalancesFold
 from evidence.folds.bot_fold import BotsFold
 from evidence.folds.cap_fold import CapsFold
@@ -208,6 +209,7 @@ def standard_folds(*, keep_all: bool) -> list[Fold]:
         EquityFold(),
         TriggersFold(),
         BotsFold(),
+        AllotmentsFold(),
         ActivityFold(),
     ]
 
