@@ -116,6 +116,8 @@ class AllotmentsFold:
         self.checked = 0
         self._is_whole = False
         """Whether all that moved the bots' money is at hand."""
+        self._is_stated = False
+        """Whether a session of this run has stated its bots: another configuration may be loaded."""
         self._purses: dict[str, BotsPurse] = {}
         self._assets: dict[str, tuple[str, str]] = {}
         self._accounts: dict[str, SpotBooks] = {}
@@ -145,9 +147,11 @@ class AllotmentsFold:
     # ------------------------------------------------------------------ what is stated
     def _run_start(self, record: RunStartLine) -> None:
         self._is_whole = self._is_whole or record.seq == 1
+        self._is_stated = False
         self._asked.clear()
 
     def _session_start(self, record: SessionStartLine) -> None:
+        self._is_stated = True
         for spec in record.bots if isinstance(record.bots, list) else ():
             capital = spec.get("capital") if isinstance(spec, dict) else None
             if not isinstance(capital, dict):
@@ -239,7 +243,7 @@ class AllotmentsFold:
             self._note("allotment_exceeded", record, f"{what}{asked.bot} has {text_of(free)} free")
 
     def _refused(self, record: BotRefusedLine) -> None:
-        if record.refusal != EXCEEDED:
+        if record.refusal != EXCEEDED or not self._is_stated:
             return
         self.checked += 1
         if not self._purse(record.bot).capital:
