@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+from evidence.read.exact_amounts import ZERO, amount, amount_or_zero
+from evidence.read.journal_lines import FillLine
+
 SPOT = "spot"
 """The kind of every instrument whose line does not say one."""
 
@@ -22,6 +25,19 @@ class SpotBooks:
         base, quote = assets
         signed = qty if is_buy else -qty
         return {base: signed, quote: -signed * price}
+
+    def moves_with_fee(self, assets: tuple[str, str], fill: FillLine) -> dict[str, Decimal]:
+        """What a trade's line adds to each asset, its fee taken off.
+
+        Raises:
+            AmountTextError: one of its amounts is none.
+        """
+        qty, price, fee = amount(fill.qty), amount(fill.price), amount_or_zero(fill.fee)
+        moves = self.moves(assets, qty, price, is_buy=fill.side == "BUY")
+        if fee:
+            paid_in = fill.fee_asset or ""
+            moves[paid_in] = moves.get(paid_in, ZERO) - fee
+        return moves
 
 
 _MODELS = {SPOT: SpotBooks()}

@@ -57,18 +57,7 @@ class ListedOrder(msgspec.Struct):
 
     def plain(self) -> dict[str, Any]:
         """The order as a report lists it."""
-        return {
-            "client_order_id": self.client_order_id,
-            "strategy": self.strategy,
-            "symbol": self.symbol,
-            "side": self.side,
-            "qty": self.qty,
-            "price": self.price,
-            "approved_ns": self.approved_ns,
-            "state": self.state,
-            "filled": text_of(self.filled),
-            "lines": self.lines,
-        }
+        return {**msgspec.structs.asdict(self), "filled": text_of(self.filled)}
 
 
 class OwnerTotals(msgspec.Struct):
@@ -85,11 +74,7 @@ class OwnerTotals(msgspec.Struct):
     def plain(self) -> dict[str, Any]:
         """Counts, and sums by symbol and by fee asset."""
         return {
-            "approved": self.approved,
-            "denied": self.denied,
-            "rejected": self.rejected,
-            "fills": self.fills,
-            "errors": self.errors,
+            **msgspec.structs.asdict(self),
             "turnover": {name: text_of(one) for name, one in sorted(self.turnover.items())},
             "fees": {name: text_of(one) for name, one in sorted(self.fees.items())},
         }

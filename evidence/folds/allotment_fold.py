@@ -25,12 +25,11 @@ import msgspec
 from evidence.folds.account_models import SpotBooks, account_of
 from evidence.folds.bot_fold import LISTS, PLACES, PREFIX, REPLACES, places_of
 from evidence.folds.exposure_fold import ExposureBook, Working, first_before, oco_of
-from evidence.folds.journal_fold import Handler, Recent
+from evidence.folds.journal_fold import ComparingFold, Handler, Recent
 from evidence.folds.order_fold import ABSENT_OUTCOMES, TERMINAL
 from evidence.read.bot_lines import BotInputLine, BotRefusedLine
 from evidence.read.decision_inputs import stated
 from evidence.read.exact_amounts import ZERO, AmountTextError, amount, amount_or_zero, text_of
-from evidence.read.integrity import Faults
 from evidence.read.journal_lines import (
     FillLine,
     InstrumentsLine,
@@ -106,18 +105,17 @@ class BotAsked(msgspec.Struct):
     """The order that is canceled before; empty: none is."""
 
 
-class AllotmentsFold:
+class AllotmentsFold(ComparingFold):
     """Holds each approved order of a bot against what its allotment had free."""
 
     name = "allotments"
 
     def __init__(self) -> None:
-        self.problems = Faults()
-        self.checked = 0
+        super().__init__()
         self._is_whole = False
         """Whether all that moved the bots' money is at hand."""
         self._is_stated = False
-        """Whether a session of this run has stated its bots: another configuration may be loaded."""
+        """Whether a session of this run has stated its bots: a boot may load others."""
         self._purses: dict[str, BotsPurse] = {}
         self._assets: dict[str, tuple[str, str]] = {}
         self._accounts: dict[str, SpotBooks] = {}
@@ -141,9 +139,6 @@ class AllotmentsFold:
             ReconciledLine: self._reconciled,
         }
 
-    def _note(self, kind: str, record: JournalLine, what: str) -> None:
-        self.problems.note(kind, f"seq {record.seq}", what)
-
     # ------------------------------------------------------------------ what is stated
     def _run_start(self, record: RunStartLine) -> None:
         self._is_whole = self._is_whole or record.seq == 1
@@ -159,16 +154,15 @@ class AllotmentsFold:
             try:
                 stated_of = {str(asset): amount(text) for asset, text in capital.items()}
             except AmountTextError as error:
-                self._note("bad_amount", record, f"capital of {spec.get('name')}: {error}")
+                self.note("bad_amount", record, f"capital of {spec.get('name')}: {error}")
                 continue
             self._purse(str(spec.get("name"))).capital = stated_of
 
     def _instruments(self, record: InstrumentsLine) -> None:
+        self._assets |= record.pairs()
         for one in record.instruments:
-            symbol, account = str(one.get("symbol")), account_of(one)
-            self._assets[symbol] = (str(one.get("base")), str(one.get("quote")))
-            if account is not None:
-                self._accounts[symbol] = account
+            if (account := account_of(one)) is not None:
+                self._accounts[str(one.get("symbol"))] = account
 
     def _purse(self, bot: str) -> BotsPurse:
         found = self._purses.get(bot)
@@ -240,7 +234,7 @@ class AllotmentsFold:
         self.checked += 1
         if need > (free := asked.free.get(asset, ZERO)):
             what = f"{record.client_order_id} needs {text_of(need)} {asset}, the allotment of "
-            self._note("allotment_exceeded", record, f"{what}{asked.bot} has {text_of(free)} free")
+            self.note("allotment_exceeded", record, f"{what}{asked.bot} has {text_of(free)} free")
 
     def _refused(self, record: BotRefusedLine) -> None:
         if record.refusal != EXCEEDED or not self._is_stated:
@@ -248,13 +242,13 @@ class AllotmentsFold:
         self.checked += 1
         if not self._purse(record.bot).capital:
             what = f"{record.bot} was refused for its allotment, and the session states none"
-            self._note("allotment_absent", record, what)
+            self.note("allotment_absent", record, what)
         elif (told := _SHORT.match(record.msg)) and self._is_whole:
             owned = [one.owns(told[2]) for one in self._purses.values() if one.capital]
             mine = sum((max(ZERO, one) for one in owned), ZERO)
             if told[1] != text_of(mine):
                 what = f"allotments of {told[1]} {told[2]} are stated, they are {text_of(mine)}"
-                self._note("allotment_differs", record, what)
+                self.note("allotment_differs", record, what)
 
     # ------------------------------------------------------------------ what becomes of orders
     def _state(self, record: OrderStateLine) -> None:
@@ -278,14 +272,8 @@ class AllotmentsFold:
             purse.lists.pop(cid, None)
 
     def _amended(self, record: OrderAmendedLine) -> None:
-        purse = self._owners.get(record.client_order_id)
-        if purse is None or (order := purse.book.working.get(record.client_order_id)) is None:
-            return
-        try:
-            cut = amount(record.old_qty) - amount(record.qty)
-        except AmountTextError:
-            return  # counted by the orders fold
-        purse.book.amend(record.client_order_id, max(order.leaves - cut, ZERO))
+        if (purse := self._owners.get(record.client_order_id)) is not None:
+            purse.book.cut(record.client_order_id, record)
 
     def _fill(self, record: FillLine) -> None:
         purse, account = self._owners.get(record.client_order_id), self._accounts.get(record.symbol)
@@ -296,13 +284,10 @@ class AllotmentsFold:
             return
         is_buy = record.side == "BUY"
         try:
-            qty, price, fee = amount(record.qty), amount(record.price), amount_or_zero(record.fee)
+            moves = account.moves_with_fee(self._assets[record.symbol], record)
+            qty, price = amount(record.qty), amount(record.price)
         except AmountTextError:
             return  # counted by the orders fold
-        moves = account.moves(self._assets[record.symbol], qty, price, is_buy=is_buy)
-        if fee:
-            paid_in = record.fee_asset or ""
-            moves[paid_in] = moves.get(paid_in, ZERO) - fee
         for asset, change in moves.items():
             purse.flows[asset] = purse.flows.get(asset, ZERO) + change
         purse.book.fill(record.client_order_id, record.symbol, is_buy=is_buy, qty=qty, price=price)
@@ -310,12 +295,6 @@ class AllotmentsFold:
     def _reconciled(self, record: ReconciledLine) -> None:
         if any("wipe" in str(one.get("class")) for one in record.differences):
             self._is_whole = False
-
-    def result(self) -> dict[str, Any]:
-        """How many orders and refusals were held against allotments; nothing where none was."""
-        if not self.checked:
-            return {}
-        return {"checked": self.checked, "problems": self.problems.plain()}
 
 
 def _symbol_of(place: Place) -> str:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from evidence.folds.histogram import Histogram
-from evidence.folds.journal_fold import Handler, Recent
+from evidence.folds.journal_fold import ComparingFold, Handler, Recent
 from evidence.folds.position_fold import Holding
 from evidence.read.bot_lines import (
     BotAnsweredLine,
@@ -27,7 +27,6 @@ from evidence.read.bot_lines import (
     BotThrottledLine,
 )
 from evidence.read.exact_amounts import AmountTextError, amount, amount_or_zero, text_of
-from evidence.read.integrity import Faults
 from evidence.read.journal_lines import (
     FillLine,
     HeartbeatLine,
@@ -118,15 +117,14 @@ ASKED_KEPT = 20_000
 """Of so many requests it is known when they came."""
 
 
-class BotsFold:
+class BotsFold(ComparingFold):
     """Requests against lines, lines against requests, and each bot's own account."""
 
     name = "bots"
 
     def __init__(self) -> None:
         self.bots: dict[str, Bot] = {}
-        self.problems = Faults()
-        self.checked = 0
+        super().__init__()
         self._open: dict[int, BotRequestSeen] = {}
         self._asked_ns: dict[int, tuple[int, object]] = {}
         """When the requests of this run came that have no answer yet."""
@@ -151,7 +149,7 @@ class BotsFold:
         return {
             RunStartLine: self._run_start,
             SessionStartLine: self._session_start,
-            InstrumentsLine: self._instruments,
+            InstrumentsLine: lambda line: self._pairs.update(line.pairs()),
             BotInputLine: self._input,
             OrderApprovedLine: self._approved,
             OrderDeniedLine: self._denied,
@@ -167,9 +165,6 @@ class BotsFold:
             SessionStopLine: self._later,
             RunStopLine: self._later,
         }
-
-    def _note(self, kind: str, record: JournalLine, what: str) -> None:
-        self.problems.note(kind, f"seq {record.seq}", what)
 
     def _bot(self, name: str) -> Bot:
         return self.bots.setdefault(name, Bot())
@@ -199,12 +194,7 @@ class BotsFold:
                 if key is not None:
                     self._keys[spec["name"]] = key
                 elif known is not None:
-                    self._note("key_withdrawn", record, f"{spec['name']} has no key any more")
-
-    def _instruments(self, record: InstrumentsLine) -> None:
-        for one in record.instruments:
-            pair = (str(one.get("base")), str(one.get("quote")))
-            self._pairs[str(one.get("symbol"))] = pair
+                    self.note("key_withdrawn", record, f"{spec['name']} has no key any more")
 
     # ------------------------------------------------------------------ requests
     def _input(self, record: BotInputLine) -> None:
@@ -219,12 +209,12 @@ class BotsFold:
         places = places_of(str(kind), record.input)
         name = record.input.get("bot")
         if not places or not isinstance(name, str) or type(request) is not int:
-            self._note("request_unreadable", record, "a request that names no bot or no order")
+            self.note("request_unreadable", record, "a request that names no bot or no order")
             return
         bot = self._bot(name)
         bot.requests += 1
         if request in self._open or request in self._ended:
-            self._note("request_twice", record, f"request {request} stands twice")
+            self.note("request_twice", record, f"request {request} stands twice")
         if kind != PLACES or not places[0].get("is_test"):  # a replace or a list is never a test
             list_id = str(record.input.get("list_id", "")) if kind == LISTS else ""
             is_oto = kind == LISTS and record.input.get("contingency") == "OTO"
@@ -242,7 +232,7 @@ class BotsFold:
         else:
             wrong = wrong_with(str(proof), places[0], key)
         if wrong:
-            self._note("proof", record, f"request {request} of {name}: {wrong}")
+            self.note("proof", record, f"request {request} of {name}: {wrong}")
         else:
             bot.proven += 1
 
@@ -251,7 +241,7 @@ class BotsFold:
         for request, asked in [*self._open.items()]:
             if record.seq > asked.seq and not self._may_be_turn(record, asked):
                 what = f"request {request} of {asked.bot} ended in no line: a denial is absent"
-                self.problems.note("request_without_end", f"seq {asked.seq}", what)
+                self.note("request_without_end", asked, what)
                 del self._open[request]
                 self._ended.add(request)
 
@@ -268,13 +258,13 @@ class BotsFold:
         `listed`: the place of its order in a list, as the line states it.
         """
         if not isinstance(owner, dict):
-            self._note("owner_absent", record, f"{what} of a bot without its request")
+            self.note("owner_absent", record, f"{what} of a bot without its request")
             return None
         request = owner.get("request")
         asked = self._open.get(request) if type(request) is int else None
         if asked is None or type(request) is not int:
             kind = "ended_twice" if request in self._ended else "never_asked"
-            self._note(kind, record, f"{what} names request {request}, which is not open")
+            self.note(kind, record, f"{what} names request {request}, which is not open")
             return None
         own_id, place = owner.get("client_order_id"), asked.places[0]
         if asked.list_id and what != "refused":
@@ -283,9 +273,9 @@ class BotsFold:
             said = listed.get("bot_list_id") if isinstance(listed, dict) else None
             if said != asked.list_id:
                 text = f"asked for list {asked.list_id}, {what} for {said}"
-                self._note("list_differs", record, text)
+                self.note("list_differs", record, text)
         elif listed is not None:
-            self._note("list_differs", record, f"{what} in a list that nobody asked for")
+            self.note("list_differs", record, f"{what} in a list that nobody asked for")
         if isinstance(record, OrderApprovedLine | OrderDeniedLine):
             self._hold_cover(record, asked.first, place)
         if isinstance(record, OrderApprovedLine):
@@ -293,9 +283,9 @@ class BotsFold:
         theirs = asked.list_id if asked.list_id and what == "refused" else None
         if own_id != (theirs or place.get("client_order_id")):
             asked_as = theirs or place.get("client_order_id")
-            self._note("ids_differ", record, f"asked as {asked_as}, {what} as {owner}")
+            self.note("ids_differ", record, f"asked as {asked_as}, {what} as {owner}")
         if owner.get("bot") != asked.bot:
-            self._note("owner_differs", record, f"asked by {asked.bot}, {what} for {owner}")
+            self.note("owner_differs", record, f"asked by {asked.bot}, {what} for {owner}")
         asked.places.remove(place)
         if what != "approved" or not asked.places:
             del self._open[request]
@@ -317,14 +307,14 @@ class BotsFold:
             brings = "0" if first.get("side") == place.get("side") else first.get("qty")
         self._covers = self._covers or stated is not None
         if self._covers and not _is_same(brings, stated):  # older builds stated none
-            self._note("cover_differs", record, f"{brings} comes before, {stated} decided")
+            self.note("cover_differs", record, f"{brings} comes before, {stated} decided")
 
     def _hold_reduce_only(self, record: OrderApprovedLine, bot: str) -> None:
         """Stops only reduce where the session's line says so of the bot, and nothing else does."""
         told = self._reduces.get(bot)
         if told is not None and record.reduce_only != (told and record.order_type in STOP_TYPES):
             text = f"{record.order_type} with reduce_only {record.reduce_only}: the session's line "
-            self._note("reduce_only_differs", record, f"{text}says stops_reduce_only {told}")
+            self.note("reduce_only_differs", record, f"{text}says stops_reduce_only {told}")
 
     # ------------------------------------------------------------------ lines
     def _approved(self, record: OrderApprovedLine) -> None:
@@ -332,7 +322,7 @@ class BotsFold:
         if name is None:
             return
         if state := self._shut.get(name):
-            self._note("order_of_shut_out", record, f"an order of {name}, which is {state}")
+            self.note("order_of_shut_out", record, f"an order of {name}, which is {state}")
         bot = self._bot(name)
         bot.orders += 1
         self._owners[record.client_order_id] = name
@@ -366,10 +356,10 @@ class BotsFold:
         is_bots = record.strategy_id.startswith(PREFIX)
         name = record.strategy_id.removeprefix(PREFIX)
         if is_bots and name not in self._named and isinstance(record, OrderApprovedLine):
-            self._note("not_named", record, f"bot {name} is not among those of the session's start")
+            self.note("not_named", record, f"bot {name} is not among those of the session's start")
         if isinstance(owner, dict) and (not is_bots or owner.get("bot") != name):
             what = f"strategy {record.strategy_id}, owner {owner.get('bot')}"
-            self._note("owner_differs", record, what)
+            self.note("owner_differs", record, what)
         return name if is_bots else None
 
     def _hold(
@@ -383,7 +373,7 @@ class BotsFold:
         for name in _CHECKED:
             if getattr(record, name) != place.get(name):
                 what = f"{name} {place.get(name)} asked for, {getattr(record, name)} decided"
-                self._note("order_differs", record, what)
+                self.note("order_differs", record, what)
         wanted = {"price": (place.get("price"), record.price)}
         quote_qty = place.get("quote_qty")
         if quote_qty is None:
@@ -394,16 +384,16 @@ class BotsFold:
         for what, (theirs, ours) in wanted.items():
             if not _is_same(theirs, ours):
                 text = f"{what} {theirs} asked for, {ours} decided"
-                self._note("order_differs", record, text)
+                self.note("order_differs", record, text)
 
     def _answered(self, record: BotAnsweredLine) -> None:
         asked_ns, bot = self._asked_ns.pop(record.request, (None, record.bot))
         if bot != record.bot:
             what = f"request {record.request} is {bot}'s, and {record.bot} was answered"
-            self._note("owner_differs", record, what)
+            self.note("owner_differs", record, what)
         if asked_ns is not None and record.wait_ns != record.ts_ns - asked_ns:
             what = f"{record.bot} waited {record.wait_ns} ns as stated, "
-            self._note("wait_differs", record, f"{what}{record.ts_ns - asked_ns} by the lines")
+            self.note("wait_differs", record, f"{what}{record.ts_ns - asked_ns} by the lines")
         if record.kind in ("place", "place_list"):
             self._bot(record.bot).waits.add(record.wait_ns)
         for one in record.orders:
@@ -411,7 +401,7 @@ class BotsFold:
             owner = self._owners.get(cid)
             if owner != record.bot and (owner is not None or self._is_whole):
                 whose = f"{owner}'s" if owner else "nobody's"
-                self._note("told_of_another", record, f"{record.bot} was told of {whose} {cid}")
+                self.note("told_of_another", record, f"{record.bot} was told of {whose} {cid}")
 
     def _switched(self, record: BotSwitchedLine) -> None:
         self._bot(record.bot).states.append(f"{record.state} by {record.by}: {record.reason}")

@@ -236,9 +236,9 @@ class CapsFold:
             self.problems.note("caps_loosened", f"seq {record.seq}", what)
 
     def _instruments(self, record: InstrumentsLine) -> None:
+        self.assets |= record.pairs()
         for one in record.instruments:
             symbol, account = str(one.get("symbol")), account_of(one)
-            self.assets[symbol] = (str(one.get("base")), str(one.get("quote")))
             if account is None:
                 what = f"{symbol}: instruments of kind {one.get('kind')!r} are not known here"
                 self.problems.note("kind_unknown", f"seq {record.seq}", what)
@@ -341,14 +341,7 @@ class CapsFold:
             self.book.end(record.client_order_id, is_filled=False)
 
     def _amended(self, record: OrderAmendedLine) -> None:
-        order = self.book.working.get(record.client_order_id)
-        if order is None:
-            return
-        try:
-            cut = amount(record.old_qty) - amount(record.qty)
-        except AmountTextError:
-            return  # counted by the orders fold
-        self.book.amend(record.client_order_id, max(order.leaves - cut, ZERO))
+        self.book.cut(record.client_order_id, record)
 
     def _fill(self, record: FillLine) -> None:
         if not self.seen.is_new(record.exec_id):

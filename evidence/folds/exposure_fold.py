@@ -13,12 +13,14 @@ Rules of this file:
 
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 
 from evidence.read.exact_amounts import NS_PER_S, ZERO, AmountTextError, amount, text_of
+from evidence.read.journal_lines import OrderAmendedLine
 
 UNLIMITED = Decimal(10) ** 28
 HOUR_NS = 3600 * NS_PER_S
@@ -159,6 +161,14 @@ class ExposureBook(msgspec.Struct):
             ahead.has_begun = True
             self.book(order.symbol).arriving += ahead.leaves if ahead.is_buy else -ahead.leaves
             self._recount_behind(order.first)
+
+    def cut(self, key: str, record: OrderAmendedLine) -> None:
+        """Make an order smaller by as much as the venue says."""
+        order = self.working.get(key)
+        if order is not None:
+            with suppress(AmountTextError):  # counted by the orders fold
+                cut = amount(record.old_qty) - amount(record.qty)
+                self.amend(key, max(order.leaves - cut, ZERO))
 
     def amend(self, key: str, leaves: Decimal) -> None:
         """Set how much of an order can still fill, after an amend."""

@@ -54,18 +54,11 @@ class IncidentSummary(msgspec.Struct):
 
     def plain(self) -> dict[str, Any]:
         """The incident as a report shows it."""
-        return {
-            "incident_id": self.incident_id,
-            "trigger": self.trigger,
-            "msg": self.msg,
-            "symbol": self.symbol,
-            "opened_seq": self.opened_seq,
-            "opened_ns": self.opened_ns,
-            "session_id": self.session_id,
-            "resolved_by": self.resolved_by,
-            "has_note": self.has_note,
-            **({"bot": self.bot} if self.bot else {}),
-        }
+        shown = msgspec.structs.asdict(self)
+        del shown["resolved_seq"]
+        if not self.bot:
+            del shown["bot"]
+        return shown
 
 
 def _bot_in(context: object) -> str:

@@ -9,13 +9,14 @@ Rules of this file:
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
-from evidence.read.integrity import Chain
+from evidence.read.integrity import Chain, Faults
 from evidence.read.journal_lines import InputLine, JournalLine
 
+AnyFold = TypeVar("AnyFold")
 Handler = Callable[[Any], None]
 UNORDERED = frozenset({InputLine})
 """Types that no ordered fold asks for; a part in the middle does not keep them."""
@@ -55,6 +56,32 @@ class Fold(Protocol):
 
     def result(self) -> dict[str, Any]:
         """The answer so far, as JSON-ready plain values."""
+
+
+class Numbered(Protocol):
+    """Whatever stands at a line."""
+
+    @property
+    def seq(self) -> int:
+        """Its number."""
+
+
+class ComparingFold:
+    """A fold that holds lines against others: whatever it finds makes a record incomplete."""
+
+    def __init__(self) -> None:
+        self.problems = Faults()
+        self.checked = 0
+
+    def note(self, kind: str, line: Numbered, what: str) -> None:
+        """Count what is wrong with a line."""
+        self.problems.note(kind, f"seq {line.seq}", what)
+
+    def result(self) -> dict[str, Any]:
+        """How much was compared, and what is wrong; nothing where nothing was."""
+        if not (self.checked or self.problems.counts):
+            return {}
+        return {"checked": self.checked, "problems": self.problems.plain()}
 
 
 class JournalCounts(msgspec.Struct):
@@ -133,6 +160,17 @@ class JournalFold:
                 continue
             for kind, handler in fold.handlers().items():
                 self._dispatch[kind] = (*self._dispatch.get(kind, ()), handler)
+
+    def fold(self, kind: type[AnyFold]) -> AnyFold:
+        """Its fold of this class.
+
+        Raises:
+            TypeError: it has none.
+        """
+        found = next((one for one in self.folds.values() if isinstance(one, kind)), None)
+        if found is None:
+            raise TypeError(f"{self.name}: the account has no {kind.__name__}")
+        return found
 
     def read(self, records: Iterable[JournalLine]) -> None:
         """Fold records, in their order."""

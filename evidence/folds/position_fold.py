@@ -116,15 +116,11 @@ class PositionsFold:
     def handlers(self) -> Mapping[type[JournalLine], Handler]:
         """Fills, what names the assets, and the claims to compare with."""
         return {
-            InstrumentsLine: self._instruments,
+            InstrumentsLine: lambda line: self.assets.update(line.pairs()),
             FillLine: self._fill,
             EquityLine: self._equity,
             ReconciledLine: self._reconciled,
         }
-
-    def _instruments(self, record: InstrumentsLine) -> None:
-        for one in record.instruments:
-            self.assets[str(one.get("symbol"))] = (str(one.get("base")), str(one.get("quote")))
 
     def holding(self, symbol: str) -> Holding:
         """The account of one symbol."""

@@ -31,7 +31,7 @@ class Offenders(msgspec.Struct):
 
     def plain(self) -> dict[str, Any]:
         """Count and list."""
-        return {"count": self.count, "listed": list(self.listed)}
+        return msgspec.structs.asdict(self)
 
 
 class LedgerComparison(msgspec.Struct):

@@ -119,14 +119,7 @@ def campaign_of(report: Report, name: str) -> list[CampaignJournal]:
 
 
 def _journal(one: JournalReport, name: str) -> CampaignJournal:
-    folds = one.account.folds
-    sessions, incidents, caps = folds["sessions"], folds["incidents"], folds["caps"]
-    if not (
-        isinstance(sessions, SessionsFold)
-        and isinstance(incidents, IncidentsFold)
-        and isinstance(caps, CapsFold)
-    ):
-        raise TypeError("the report was not made with the standard folds")
+    sessions, incidents = one.account.fold(SessionsFold), one.account.fold(IncidentsFold)
     anchored = one.anchoring.covered(set(one.account.tally.by_mode), PROVEN)
     tail = uncovered_of(one.account, one.anchoring, PROVEN)
     covered_seq = one.account.chain.last_seq if anchored is None else anchored[0]
@@ -158,10 +151,9 @@ def _journal(one: JournalReport, name: str) -> CampaignJournal:
         else [],
         uncovered_minutes=tail.duration_ns // NS_PER_MINUTE if tail else 0,
     )
-    traded = folds.get("bots")
-    if isinstance(traded, BotsFold):
-        journal.bots = {name: _bot(bot) for name, bot in traded.bots.items()}
-    for (cap, _symbol), use in caps.use.items():
+    bots_fold = one.account.fold(BotsFold)
+    journal.bots = {bot: _bot(told) for bot, told in bots_fold.bots.items()}
+    for (cap, _symbol), use in one.account.fold(CapsFold).use.items():
         known = journal.cap_percent_max.get(cap, 0)
         journal.cap_percent_max[cap] = max(known, use.percent_max)
     starts = [session.started_seq for session in sessions.sessions]

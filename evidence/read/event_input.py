@@ -22,7 +22,8 @@ import orjson
 import zstandard
 
 from evidence.read.event_csv import read_csv
-from evidence.read.event_streams import LINE_BYTES_MAX, HashingStream, as_utf8, unpacked
+from evidence.read.event_streams import HashingStream, as_utf8, unpacked
+from evidence.read.journal_sources import LINE_BYTES_MAX
 from evidence.read.understanding import Doubts, the_worse
 
 FORMATS = ("auto", "json", "jsonl", "csv")

@@ -188,14 +188,14 @@ def chunks_of(path: SourceFile) -> Iterator[bytes]:
         raise SourceError(f"{path}: {error.strerror or error}") from error
     with raw:
         if path.name.endswith(".zst"):
-            yield from _unpacked_zstandard(raw)
+            yield from unpacked_zstandard(raw)
             return
         opened = gzip.GzipFile(fileobj=raw) if path.name.endswith(".gz") else raw
         while chunk := opened.read(CHUNK_BYTES):
             yield chunk
 
 
-def _unpacked_zstandard(raw: IO[bytes]) -> Iterator[bytes]:
+def unpacked_zstandard(raw: IO[bytes]) -> Iterator[bytes]:
     """Frames one after the other; a cut frame raises (the library's own reader just ends)."""
     frame, is_inside = zstandard.ZstdDecompressor().decompressobj(), False
     while chunk := raw.read(CHUNK_BYTES >> 2):

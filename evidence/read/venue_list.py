@@ -58,13 +58,21 @@ def read_list(path: Path) -> VenueList:
     Raises:
         SourceError: it cannot be read, or is no list of orders.
     """
+    return list_of(read_json(path), str(path))
+
+
+def read_json(path: Path) -> Any:
+    """What a file holds that somebody handed over.
+
+    Raises:
+        SourceError: it cannot be read, or is no JSON, or has a key twice.
+    """
     try:
-        found = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=once_each)
+        return json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=once_each)
     except OSError as error:
         raise SourceError(f"{path}: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
         raise SourceError(f"{path}: not JSON: {error}") from error
-    return list_of(found, str(path))
 
 
 def list_of(found: object, name: str, source: Source = Source.HANDED_OVER) -> VenueList:

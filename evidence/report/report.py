@@ -6,7 +6,6 @@ Rules of this file:
 """
 
 import functools
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -55,9 +54,8 @@ from evidence.read.journal_sources import (
     SourceFile,
     streams_of,
 )
-from evidence.read.json_inputs import once_each
 from evidence.read.understanding import Doubt, look_at
-from evidence.read.venue_list import VenueList
+from evidence.read.venue_list import VenueList, read_json
 from evidence.report.html_report import HTML_NAME, html_of
 from evidence.report.report_text import json_of, markdown_of
 
@@ -309,12 +307,7 @@ def read_ledger(path: Path) -> Mapping[str, Any]:
     Raises:
         SourceError: the file cannot be read, or is no JSON object.
     """
-    try:
-        books = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=once_each)
-    except OSError as error:
-        raise SourceError(f"{path}: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise SourceError(f"{path}: not JSON: {error}") from error
+    books = read_json(path)
     if not isinstance(books, dict):
         raise SourceError(f"{path}: a ledger is a JSON object")
     return books
