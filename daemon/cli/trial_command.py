@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
+import msgspec
 
 from daemon.demo.processes import DemoError
 from daemon.model.copies import replace
@@ -28,7 +29,7 @@ from daemon.trials.judging.trial_report import (
     sentence_of,
 )
 from daemon.trials.judging.trial_verdict import ExitCode
-from daemon.trials.passed import OBSERVATIONS, REPORT
+from daemon.trials.passed import BESIDE_THE_GATES, OBSERVATIONS, REPORT
 from daemon.trials.runner import Belief, BotEndedError, CourseRun, TrialResult, last_words
 from daemon.trials.sandbox import Isolation, SandboxError, clean_environment, isolate
 from daemon.trials.trial_gateway import FEE_SYMBOL, TRIAL_CAPS, TrialGateway
@@ -227,7 +228,9 @@ class _Run:
         text = json.dumps(report, indent=2) + "\n"
         (self._out / REPORT).write_text(text)
         if self._status_dir is not None:
-            (self._status_dir / f"trial_{self._course.name}.json").write_text(text)
+            kept = {"course": msgspec.to_builtins(self._course), "observations": observed}
+            for name, what in zip(BESIDE_THE_GATES, (text, json.dumps(kept) + "\n"), strict=True):
+                (self._status_dir / name.format(course=self._course.name)).write_text(what)
         (self._out / "report.md").write_text(as_markdown(facts, rows))
         (self._out / "report.html").write_text(as_html(facts, rows))
         _say(f"{sentence_of(rows)} Report: {self._out / 'report.html'}")

@@ -19,6 +19,7 @@ from evidence.gates.artifact import (
 from evidence.gates.gate_frame import MomentType
 from evidence.gates.gates_now import read_gates
 from evidence.gates.scorecard import EXIT_NOT_READY, EXIT_OK
+from evidence.gates.trial_reports import JudgeAgain
 from evidence.pack.evidence_pack import PackError, PackInputs, find_inputs
 from evidence.promotion.campaign import CampaignJournal, campaign_of
 from evidence.promotion.decision_text import STEM, decision_markdown, decision_value
@@ -90,6 +91,7 @@ def promote_command(
     key: Path | None,
     as_json: bool,
     now: datetime | None,
+    judge_again: JudgeAgain | None = None,
 ) -> None:
     """Decide promotion over SESSIONS: state directories, each with its venue's books.
 
@@ -115,6 +117,7 @@ def promote_command(
                 policy.gate_age_hours_max,
                 policy.trials_required,
                 policy.trials_bound,
+                judge_again=judge_again,
             ),
             policy,
             moment,

@@ -1,8 +1,8 @@
 """Reads journal bytes into typed records in one pass and bounded memory; locates bad lines.
 
 Rules of this file:
-1. What is read at a time is decoded, hashed and compared as a whole; only where something is not as
-   it must be is it looked at line by line.
+1. The happy path is one typed decode, two comparisons and one hash a line; everything else is
+   off the path.
 2. A line that is no record of ours is never dropped in silence: it is `malformed`, `torn_tail`,
    `unknown_type` or `foreign_line`, with its file and line.
 """
@@ -42,11 +42,8 @@ from evidence.read.json_inputs import once_each
 from evidence.read.order_ids import KEY_DIGITS, read_id
 from evidence.read.told_inputs import INPUT_LINES, UNREAD, whole_of
 
-_DECODER = msgspec.json.Decoder(Union[RECORD_CLASSES])  # noqa: UP007 - a tuple made at run time
-DECODE = _DECODER.decode
+DECODE = msgspec.json.Decoder(Union[RECORD_CLASSES]).decode  # noqa: UP007 - a tuple made at run time
 PEEK_LINES = 5
-NO_RECORD = (msgspec.DecodeError, UnicodeError, RecursionError)
-"""What decoding a line raises that is none."""
 _WITH_ID = frozenset({OrderApprovedLine, CancelRequestedLine, AmendRequestedLine})
 """Lines of ids that were made in their turn."""
 
@@ -75,7 +72,7 @@ def is_journal(stream: JournalStream) -> bool:
     for line in head.split(b"\n")[:PEEK_LINES]:
         try:
             _UNCHAINED(line)
-        except NO_RECORD:
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
             continue
         return True
     return False
@@ -135,105 +132,68 @@ class JournalReader:
                 self._progress(self.chain.bytes)
 
     def _batch(self, name: str, number: int, lines: list[bytes]) -> list[JournalLine]:
-        """Decode and chain the lines of one read; `number` lines of the file precede them."""
-        found = self._all_well(lines)
-        if found is None:
-            records = self._one_by_one(name, number, lines)
-        else:
-            records, facts, hashes = found
-            last, chain = records[-1], self.chain
-            for place in facts:
-                self._take_fact(records, place, lines[place], f"{name}:{number + place + 1}")
-            chain.stand_at(chain.lines + len(lines), last.seq, last.ts_ns, hashes[-1])
-        self.chain.turn_key = self._turn_key_before(records, len(records))
-        return records
+        """Decode and chain the lines of one read; `number` lines of the file precede them.
 
-    def _all_well(
-        self, lines: list[bytes]
-    ) -> tuple[list[JournalLine], list[int], list[str]] | None:
-        """Records, the places of the facts, and hashes of lines that are as they must be.
-
-        Returns:
-            None where anything is not, or the journal begins here.
+        The chain is kept in locals while all is well, and written back where anything is not.
         """
-        chain, whole, sha256 = self.chain, b"\n".join(lines), hashlib.sha256
-        # Where each line begins and ends like an object, no value goes on in the next line: so many
-        # values as lines are one a line.
-        if not chain.lines or whole.count(b"}\n{") != len(lines) - 1:
-            return None
-        try:
-            records: list[JournalLine] = _DECODER.decode_lines(whole)
-            facts = _facts_among(records, lines)
-        except NO_RECORD:
-            return None
-        first = chain.last_seq + 1
-        hashes = [sha256(raw).hexdigest() for raw in lines]
-        times = [chain.last_ns, *[record.ts_ns for record in records]]
-        is_well = (
-            [record.seq for record in records] == [*range(first, first + len(lines))]
-            and [record.prev for record in records] == [chain.last_hash, *hashes[:-1]]
-            and times == sorted(times)
-            and not any(has_doubled_key(lines[place]) for place in facts)
-        )
-        return (records, facts, hashes) if is_well else None
-
-    def _one_by_one(self, name: str, number: int, lines: list[bytes]) -> list[JournalLine]:
-        """Decode and chain lines among which is one that is not as it must be."""
-        chain = self.chain
+        chain, facts, decode, sha256 = self.chain, self._facts, DECODE, hashlib.sha256
+        count, last_seq = chain.lines, chain.last_seq
+        last_ns, last_hash = chain.last_ns, chain.last_hash
         records: list[JournalLine] = []
         for raw in lines:
             number += 1
-            place = f"{name}:{number}"
             try:
-                record = _whole_or_kind(DECODE(raw), raw)
-            except NO_RECORD as error:
+                record = decode(raw)
+                is_fact = type(record) is not InputLine
+                if not is_fact and record.input.type not in UNREAD:
+                    whole = whole_of(record.input.type, raw)
+                    record, is_fact = whole or record, whole is not None
+            except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+                chain.stand_at(count, last_seq, last_ns, last_hash)
                 self._undecodable(name, number, raw, error)
+                count, last_seq = chain.lines, chain.last_seq
+                last_ns, last_hash = chain.last_ns, chain.last_hash
                 continue
-            digest = hashlib.sha256(raw).hexdigest()
-            is_fact = type(record) is not InputLine
             if is_fact and has_doubled_key(raw):  # of an input, the decoder refuses two types
-                chain.bad("malformed", place, "a key stands twice in it", digest)
+                chain.stand_at(count, last_seq, last_ns, last_hash)
+                digest = sha256(raw).hexdigest()
+                chain.bad("malformed", f"{name}:{number}", "a key stands twice in it", digest)
+                count, last_seq = chain.lines, chain.last_seq
+                last_ns, last_hash = chain.last_ns, chain.last_hash
                 continue
-            records.append(record)
             if is_fact:
-                self._take_fact(records, len(records) - 1, raw, place)
+                if type(record) in _WITH_ID:
+                    self._check_id(record, records, f"{name}:{number}")
+                if facts is not None:
+                    facts.append(raw)
             seq, ts_ns = record.seq, record.ts_ns
-            if (
-                seq != chain.last_seq + 1
-                or record.prev != chain.last_hash
-                or ts_ns < chain.last_ns
-                or not chain.lines
-            ):
-                self._joint(record, place)
-            chain.stand_at(chain.lines + 1, seq, ts_ns, digest)
+            if seq != last_seq + 1 or record.prev != last_hash or ts_ns < last_ns or not count:
+                chain.stand_at(count, last_seq, last_ns, last_hash)
+                self._joint(record, f"{name}:{number}")
+            count += 1
+            last_seq, last_ns, last_hash = seq, ts_ns, sha256(raw).hexdigest()
+            records.append(record)
+        chain.stand_at(count, last_seq, last_ns, last_hash)
+        chain.turn_key = self._turn_key_after(records)
         return records
 
-    def _take_fact(
-        self, records: Sequence[JournalLine], index: int, raw: bytes, place: str
-    ) -> None:
-        """Keep a fact where they are kept, and check the id that was made in its turn."""
-        if type(records[index]) in _WITH_ID:
-            self._check_id(records, index, place)
-        if self._facts is not None:
-            self._facts.append(raw)
-
-    def _turn_key_before(self, records: Sequence[JournalLine], index: int) -> str:
-        """What ids that are made after so many of these records have of a head, if it is known."""
-        for at in range(index - 1, -1, -1):
-            if isinstance(records[at], INPUT_LINES):
-                return records[at].prev[:KEY_DIGITS]
+    def _turn_key_after(self, records: Sequence[JournalLine]) -> str:
+        """What ids that are made after these lines have of a head, if any turn is known."""
+        for record in reversed(records):
+            if isinstance(record, INPUT_LINES):
+                return record.prev[:KEY_DIGITS]
         return self.chain.turn_key
 
-    def _check_id(self, records: Sequence[JournalLine], index: int, place: str) -> None:
+    def _check_id(self, record: Any, before: Sequence[JournalLine], place: str) -> None:
         """Check that an id made in this turn carries the head before it."""
-        record: Any = records[index]
         shown = record.client_order_id
         if type(record) is not OrderApprovedLine:
             shown = record.request_id
         found = read_id(shown)
+        due = self._turn_key_after(before)
         if found is None or not found.key:
             return
-        if due := self._turn_key_before(records, index):
+        if due:
             self.chain.check_id(found.key, due, shown, place)
         elif self._facts is not None:
             self.chain.early_ids.append((found.key, shown, place))
@@ -257,7 +217,7 @@ class JournalReader:
         digest = hashlib.sha256(raw).hexdigest()
         try:
             known = _UNCHAINED(raw)
-        except NO_RECORD:
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
             known = None
         if has_doubled_key(raw):
             chain.bad("malformed", place, "a key stands twice in it", digest)
@@ -285,27 +245,9 @@ class JournalReader:
 def decoded(lines: Sequence[bytes]) -> Iterator[JournalLine]:
     """Facts from lines that a reader has decoded before, in another process."""
     for raw in lines:
-        yield _whole_or_kind(DECODE(raw), raw)
-
-
-def _whole_or_kind(record: JournalLine, raw: bytes) -> JournalLine:
-    """A record; of an input that lines state again, all of it."""
-    if type(record) is not InputLine or record.input.type in UNREAD:
-        return record
-    return whole_of(record.input.type, raw) or record
-
-
-def _facts_among(records: list[JournalLine], lines: Sequence[bytes]) -> list[int]:
-    """The places of the facts; inputs that lines state again are put in whole."""
-    facts = []
-    for place, record in enumerate(records):
-        if type(record) is InputLine:
-            if record.input.type in UNREAD:
-                continue
-            records[place] = _whole_or_kind(record, lines[place])
-        if type(records[place]) is not InputLine:
-            facts.append(place)
-    return facts
+        record = DECODE(raw)
+        whole = whole_of(record.input.type, raw) if type(record) is InputLine else None
+        yield record if whole is None else whole
 
 
 def has_doubled_key(raw: bytes) -> bool:
@@ -327,7 +269,7 @@ def has_doubled_key(raw: bytes) -> bool:
 def _is_object(raw: bytes) -> bool:
     try:
         return isinstance(msgspec.json.decode(raw), dict)
-    except NO_RECORD:
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
         return False
 
 
