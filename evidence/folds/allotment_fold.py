@@ -94,7 +94,7 @@ class BotsPurse(msgspec.Struct):
         return order.counted if asset == base and not order.is_buy else ZERO
 
 
-class BotAsked(msgspec.Struct):
+class AllotmentAsked(msgspec.Struct):
     """A request to place, with what was free when it came."""
 
     bot: str
@@ -120,7 +120,7 @@ class AllotmentsFold(ComparingFold):
         self._assets: dict[str, tuple[str, str]] = {}
         self._accounts: dict[str, SpotBooks] = {}
         self._owners: dict[str, BotsPurse] = {}
-        self._asked: dict[int, BotAsked] = {}
+        self._asked: dict[int, AllotmentAsked] = {}
         self._seen = Recent()
 
     def handlers(self) -> Mapping[type[JournalLine], Handler]:
@@ -189,7 +189,7 @@ class AllotmentsFold(ComparingFold):
             for asset in pair
         }
         first = places[0] if told.get("contingency") == "OTO" else None
-        self._asked[request] = BotAsked(bot, places, first, free, freed)
+        self._asked[request] = AllotmentAsked(bot, places, first, free, freed)
 
     @staticmethod
     def _target(purse: BotsPurse, cancel: object) -> str:
@@ -223,7 +223,7 @@ class AllotmentsFold(ComparingFold):
         if asked is not None and asked.freed:
             purse.in_place_of[cid] = asked.freed
 
-    def _hold(self, record: OrderApprovedLine, asked: BotAsked, own_id: str) -> None:
+    def _hold(self, record: OrderApprovedLine, asked: AllotmentAsked, own_id: str) -> None:
         """Hold an approval against what was free of the asset that it spends."""
         place = next((one for one in asked.places if one.get("client_order_id") == own_id), None)
         pair = self._assets.get(record.symbol)
