@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 ARGS ?=
 LOCKS := requirements.lock requirements-dev.lock
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
+# A lock names all that is needed, so nothing is resolved; pip would compile on one core alone (COMPILE has two).
+LOCKED := $(PIP) --require-hashes --no-deps --no-compile -r
 # The pins of one section of requirements-dev.lock, for pip.
 group = sed -n '/^\# group $(1)$$/,/^\# group /p' requirements-dev.lock
 STAMP := $(VENV)/.locked
@@ -13,8 +15,9 @@ RUNS := $(VENV)/.runs
 # Bytecode beside the sources: each start of a tree without it takes 0.2 s more, and the tests make hundreds.
 COMPILE := $(BIN)/python -m compileall -q -j 2 daemon control riskcaps evidence
 # More than cores: the tests wait for processes of their own more than they work.
-WORKERS ?= 4
-PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+WORKERS ?= 5
+PYTEST_ONE := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest
+PYTEST := $(PYTEST_ONE) -n $(WORKERS) --dist loadgroup
 
 .PHONY: venv demo test test-bots test-clients hammer test-pythons fuzz campaign soak mutation test-system check locks fmt bench bench-stop controls tripwires honest liars docs kill-sweep trials trials-proof dist deb image clean
 
@@ -22,18 +25,18 @@ $(STAMP): $(LOCKS) pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing the locked packages for development into $(VENV) (once, about a minute)"
 	@{ cat requirements.lock; $(call group,dev); } > $(VENV)/.dev.txt
-	@$(PIP) --require-hashes -r $(VENV)/.dev.txt
+	@$(LOCKED) $(VENV)/.dev.txt
 	@$(PIP) --no-build-isolation --no-deps -e .
-	@$(COMPILE)
+	@$(COMPILE) $(VENV)/lib
 	@touch $@ $(RUNS)
 
 # What the product itself needs, and nothing to develop it with: a tenth of the other.
 $(RUNS): requirements.lock pyproject.toml
 	@test -x $(BIN)/python || { echo "making a virtual environment in $(VENV)"; $(PYTHON) -m venv $(VENV); }
 	@echo "installing the $$(grep -c '^[a-z].*==' requirements.lock) packages that seatrial runs on into $(VENV) (once, about 20 s)"
-	@$(PIP) --require-hashes -r requirements.lock
+	@$(LOCKED) requirements.lock
 	@$(PIP) --no-build-isolation --no-deps -e .
-	@$(COMPILE)
+	@$(COMPILE) $(VENV)/lib
 	@touch $@
 
 # The product in .venv, and nothing started.
@@ -42,8 +45,10 @@ venv: $(RUNS)
 demo: $(RUNS)
 	$(BIN)/seatrial demo $(ARGS)
 
-test: check
+# While one core checks, the other writes the tests' bytecode once for all workers: each would do it by itself.
+test: $(STAMP)
 	@$(COMPILE) tests/support
+	@$(PYTEST_ONE) --collect-only -qq > /dev/null & $(MAKE) --no-print-directory check && wait
 	$(PYTEST) $(ARGS)
 
 # On every interpreter of PYTHONS that is here, in an environment of its own (.venv-3.12 and so on).

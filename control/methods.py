@@ -205,6 +205,23 @@ def _query(name: str, params: type[MethodParams], summary: str) -> MethodSpec:
     return MethodSpec(name, Role.OBSERVER, "query", params, summary)
 
 
+def _stop(
+    name: str, params: type[StopParams], summary: str, deadline_s: float = 10.0
+) -> MethodSpec:
+    return MethodSpec(name, Role.STOPPER, "command", params, summary, deadline_s=deadline_s)
+
+
+def _command(
+    name: str,
+    params: type[CommandParams],
+    summary: str,
+    deadline_s: float = 10.0,
+    *,
+    needs_reason: bool = False,
+) -> MethodSpec:
+    return MethodSpec(name, Role.OPERATOR, "command", params, summary, needs_reason, deadline_s)
+
+
 _ROWS = (
     _query("status", NoParams, "the last published snapshot"),
     _query("orders", NoParams, "open orders, from the snapshot"),
@@ -214,148 +231,40 @@ _ROWS = (
     _query("incident", IncidentParams, "one incident"),
     _query("schema", NoParams, "this table as JSON Schema"),
     _query("ping", NoParams, "the protocol version and who you are"),
-    MethodSpec(
-        "events",
-        Role.OBSERVER,
-        "events",
-        EventsParams,
-        "journal lines: the last ones, then new ones",
-    ),
-    MethodSpec(
-        "kill",
-        Role.STOPPER,
-        "kill",
-        KillParams,
-        "latch, close the gate, cancel everything of ours, verify that the venue has none",
-        deadline_s=60.0,
-    ),
-    MethodSpec(
-        "cancel-all",
-        Role.STOPPER,
-        "command",
-        CancelParams,
-        "cancel our open orders; nothing is latched",
-    ),
-    MethodSpec(
-        "stop",
-        Role.STOPPER,
-        "command",
-        StopParams,
-        "end the session in order: no new orders, cancel, reconcile",
-        deadline_s=60.0,
-    ),
-    MethodSpec(
-        "bot-kill",
-        Role.STOPPER,
-        "command",
-        BotParams,
-        "refuse a bot's orders from now on and cancel its open ones; the others go on",
-    ),
-    MethodSpec(
-        "bot-suspend", Role.STOPPER, "command", BotParams, "refuse a bot's new orders from now on"
-    ),
-    MethodSpec(
-        "bot-revoke",
-        Role.STOPPER,
-        "command",
-        BotParams,
-        "a bot's key is revoked: refuse it, cancel its open orders",
-    ),
-    MethodSpec(
-        "bot-resume",
-        Role.OPERATOR,
-        "command",
-        BotParams,
-        "let a suspended bot place orders again",
-        reason_required=True,
-    ),
-    MethodSpec(
-        "confirm-token",
-        Role.OPERATOR,
-        "token",
-        CommandParams,
-        "issue a single-use token for the next start on a live host; not needed elsewhere",
-    ),
-    MethodSpec(
-        "start",
-        Role.OPERATOR,
-        "command",
-        StartParams,
-        "start a session",
-        deadline_s=30.0,
-    ),
-    MethodSpec(
-        "re-arm",
-        Role.OPERATOR,
-        "command",
-        CommandParams,
-        "open the kill latch; needs a clean reconciliation and no unresolved incident",
-        reason_required=True,
-        deadline_s=30.0,
-    ),
-    MethodSpec(
-        "reconcile",
-        Role.OPERATOR,
-        "command",
-        CommandParams,
-        "compare our books with the venue's now",
-        deadline_s=60.0,
-    ),
-    MethodSpec(
-        "re-enable",
-        Role.OPERATOR,
-        "command",
-        CommandParams,
-        "let strategies send again after a cap has disabled them",
-        reason_required=True,
-    ),
-    MethodSpec(
-        "flatten",
-        Role.OPERATOR,
-        "command",
-        SymbolParams,
-        "close positions through the caps, reduce-only; only where the config allows it",
-        reason_required=True,
-        deadline_s=130.0,
-    ),
-    MethodSpec(
-        "drill",
-        Role.OPERATOR,
-        "command",
-        DrillParams,
-        "run drills; no order leaves",
-        deadline_s=120.0,
-    ),
-    MethodSpec(
-        "caps-tighten",
-        Role.OPERATOR,
-        "command",
-        TightenParams,
-        "lower caps at run time; loosening needs a new config and a restart",
-        reason_required=True,
-    ),
-    MethodSpec(
-        "incident-note", Role.OPERATOR, "command", IncidentNoteParams, "add a line to an incident"
-    ),
-    MethodSpec(
-        "incident-resolve",
-        Role.OPERATOR,
-        "command",
-        IncidentResolveParams,
-        "close an incident; unresolved ones block the next start",
-    ),
-    MethodSpec(
-        "explain", Role.OPERATOR, "command", ExplainParams, "attach a why to one journal line"
-    ),
-    MethodSpec(
-        "shutdown",
-        Role.OPERATOR,
-        "command",
-        StopParams,
-        "end the daemon in order: stop, cancel, flush, exit 0",
-        deadline_s=60.0,
-    ),
-)
+    MethodSpec("events", Role.OBSERVER, "events", EventsParams,
+               "journal lines: the last ones, then new ones"),
+    MethodSpec("kill", Role.STOPPER, "kill", KillParams,
+               "latch, close the gate, cancel everything of ours, verify that the venue has none",
+               deadline_s=60.0),
+    _stop("cancel-all", CancelParams, "cancel our open orders; nothing is latched"),
+    _stop("stop", StopParams, "end the session in order: no new orders, cancel, reconcile", 60.0),
+    _stop("bot-kill", BotParams,
+          "refuse a bot's orders from now on and cancel its open ones; the others go on"),
+    _stop("bot-suspend", BotParams, "refuse a bot's new orders from now on"),
+    _stop("bot-revoke", BotParams, "a bot's key is revoked: refuse it, cancel its open orders"),
+    _command("bot-resume", BotParams, "let a suspended bot place orders again", needs_reason=True),
+    MethodSpec("confirm-token", Role.OPERATOR, "token", CommandParams,
+               "issue a single-use token for the next start on a live host; not needed elsewhere"),
+    _command("start", StartParams, "start a session", 30.0),
+    _command("re-arm", CommandParams,
+             "open the kill latch; needs a clean reconciliation and no unresolved incident", 30.0,
+             needs_reason=True),
+    _command("reconcile", CommandParams, "compare our books with the venue's now", 60.0),
+    _command("re-enable", CommandParams, "let strategies send again after a cap has disabled them",
+             needs_reason=True),
+    _command("flatten", SymbolParams,
+             "close positions through the caps, reduce-only; only where the config allows it",
+             130.0, needs_reason=True),
+    _command("drill", DrillParams, "run drills; no order leaves", 120.0),
+    _command("caps-tighten", TightenParams,
+             "lower caps at run time; loosening needs a new config and a restart",
+             needs_reason=True),
+    _command("incident-note", IncidentNoteParams, "add a line to an incident"),
+    _command("incident-resolve", IncidentResolveParams,
+             "close an incident; unresolved ones block the next start"),
+    _command("explain", ExplainParams, "attach a why to one journal line"),
+    _command("shutdown", StopParams, "end the daemon in order: stop, cancel, flush, exit 0", 60.0),
+)  # fmt: skip
 
 METHODS: dict[str, MethodSpec] = {row.name: row for row in _ROWS}
 

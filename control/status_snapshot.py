@@ -90,7 +90,7 @@ def bot_of_incident(incident: Mapping[str, Any]) -> str:
 
 def select_incidents(snapshot: Mapping[str, Any], *, unresolved: bool) -> list[Mapping[str, Any]]:
     """The incidents of the snapshot, oldest first."""
-    found = rows(snapshot, "incidents")
+    found = sorted(rows(snapshot, "incidents"), key=lambda row: row.get("opened_ns") or 0)
     return [row for row in found if not (unresolved and is_resolved(row))]
 
 

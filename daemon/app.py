@@ -19,7 +19,6 @@ from daemon.assembly import (
     about_keys,
     about_run,
     accepted_lines,
-    account_fingerprint,
     binding_of,
     build_anchors,
     build_engine,
@@ -58,6 +57,7 @@ from daemon.shell.journal.incident_pack import IncidentPacks
 from daemon.shell.journal.journal_upkeep import JournalUpkeep
 from daemon.shell.journal.journal_writer import Journal, JournalError
 from daemon.shell.journal.replay import Recovered, recover
+from daemon.shell.keys.credentials import account_fingerprint
 from daemon.shell.keys.key_environments import remember
 from daemon.shell.link.venue_link import VenueLink
 from daemon.shell.link.venue_urls import endpoints_of
@@ -160,19 +160,18 @@ class Daemon:
             recovered, now_ns=self._boot_ns, is_clock_set=self._is_clock_set,
             journal=settings.state_dir / "journal",
         )  # fmt: skip
+        self._published: Mapping[str, Any] = {}
+        self._metrics = Metrics(lambda: self._published, build_labels(config))
         self._write_boot_lines(recovered)
         self._exit: asyncio.Future[ExitDaemon] | None = None
         self._fatal: BaseException | None = None
-        self._published: Mapping[str, Any] = {}
-        self._metrics = Metrics(lambda: self._published, build_labels(config))
         self._late = LateOrders(settings.venue.recv_window_ms)
         self._port: ControlPort | None = None
         self._gateway = GatewaySide(config, self._credentials.api_key, lambda: self._published)
 
     async def run(self) -> int:
         """Connect and serve until told to exit. Returns the exit code."""
-        loop = asyncio.get_running_loop()
-        self._exit = loop.create_future()
+        self._exit = asyncio.get_running_loop().create_future()
         settings = self._config.settings
         clearer = LatchClearer(self._latch)
         packs = IncidentPacks(
@@ -303,6 +302,7 @@ class Daemon:
         lines += accepted_lines(self._accepted, self._engine, self._boot_ns)
         for event_type, fields, ts_ns in lines:
             self._journal.append(event_type, fields, ts_ns=ts_ns, session_id="")
+            self._metrics.on_record(event_type, fields, ts_ns)
         self._journal.flush()
         self._mark.begun(first_run=self._run_number if not recovered.seq else self._proof.first_run)
 

@@ -1,6 +1,5 @@
 """Parts that the composition root puts together, each from the configuration alone."""
 
-import hashlib
 import logging
 from collections.abc import Callable, Mapping
 from decimal import Decimal
@@ -25,7 +24,7 @@ from daemon.shell.anchors.sink_builder import sinks_of
 from daemon.shell.health.metrics import Metrics, MetricsServer, Page
 from daemon.shell.journal.journal_writer import Journal, lock_journal
 from daemon.shell.journal.replay import Recovered
-from daemon.shell.keys.credentials import load_credentials
+from daemon.shell.keys.credentials import account_fingerprint, load_credentials
 from daemon.shell.keys.key_environments import check_distinct
 from daemon.shell.link.link_config import Credentials, LinkConfig, adapter_of
 from daemon.shell.link.venue_urls import urls_of
@@ -317,11 +316,6 @@ def greeting(settings: Settings) -> str:
         f"serving {settings.venue.environment}, HALTED; next: "
         f"seatrial --socket {settings.socket_path} status, then start"
     )
-
-
-def account_fingerprint(api_key: str) -> str:
-    """Which account, without the key: the first 16 hex digits of SHA-256 of the API key."""
-    return hashlib.sha256(api_key.encode()).hexdigest()[:16]
 
 
 def start_metrics(

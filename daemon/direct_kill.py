@@ -11,6 +11,8 @@ Rules of this file:
    second the orders are canceled, latched or not. The result says which.
 4. Nothing is said before the first cancel was asked for, and no word can end the stop
    (`control.tool.output`).
+5. No event loop: the stop is the daemon's own (`emergency_stop.py`), its waits are blocking ones
+   (`blocking_waits.py`).
 
     python -m daemon.direct_kill --config FILE --reason WHY
 
@@ -18,16 +20,14 @@ is the same as `seatrial kill --direct`. Exit codes: `control.tool.failures`.
 What is under way is told on stderr, once a second; stdout has the result alone.
 """
 
-import asyncio
 import contextlib
 import os
 import sys
+import threading
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import msgspec
 
 from control.control_errors import ControlError
 from control.tool import output
@@ -37,6 +37,7 @@ from daemon.errors import CredentialsRefused, InstanceUnknown, SeatrialError
 from daemon.model.config_paths import base_of, place_of
 from daemon.model.user_text import one_line, text_of
 from daemon.shell.process.clock import SystemClock
+from daemon.shell.process.lean_msgspec import msgspec
 from daemon.shell.state.state_dir import (
     StateDirError,
     head_of_journal,
@@ -44,10 +45,11 @@ from daemon.shell.state.state_dir import (
     read_identity,
 )
 from daemon.shell.stop.kill_latch import LATCH_DEADLINE_S, LatchStore
+from daemon.shell.stop.late_orders import LateOrders, late_orders_of_journal, until_settled
 
 if TYPE_CHECKING:
+    from daemon.shell.stop.blocking_waits import BlockingWaits
     from daemon.shell.stop.emergency_stop import EmergencyStop, KillReport
-    from daemon.shell.stop.late_orders import LateOrders
 
 DEADLINE_S = 30.0
 JOURNAL_DEADLINE_S = 2.0
@@ -75,8 +77,6 @@ class StopPlan(msgspec.Struct, frozen=True, kw_only=True):
     key_file: Path | None
     keyring_service: str
     recv_window_ms: int
-    is_key_read: bool = False
-    """Whether the disk has given the key file, if there is one, in time."""
 
     @classmethod
     def read(cls, path: Path) -> "StopPlan":
@@ -109,7 +109,7 @@ class StopPlan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _State(msgspec.Struct, kw_only=True):
-    """What the state directory has answered by the deadline."""
+    """What the disks have answered by the deadline."""
 
     instance: str = ""
     head: str = ""
@@ -119,7 +119,11 @@ class _State(msgspec.Struct, kw_only=True):
     """Why nobody can tell which orders are ours."""
     latched_ms: float | None = None
     latch_fault: str = ""
-    answer: Mapping[str, Any]
+    is_key_read: bool = False
+    """Whether a disk has given the key file, if there is one."""
+    is_settled: bool = False
+    """Nothing was under way when the latch stood: nothing can arrive at the venue any more."""
+    answer: dict[str, Any]
     """All of it, as it came."""
 
     @property
@@ -139,13 +143,12 @@ def direct_kill(
     Raises:
         ControlError: with what, why, and what to do now.
     """
-    plan = _plan(config, socket)
     clock = SystemClock()
     start = clock.monotonic_ns()
-    aside = _latching(plan, clock, start, uid=uid, by=by, reason=one_line(reason))
+    aside = _begun(config, socket, clock, start, uid=uid, by=by, reason=one_line(reason))
     _import_the_rest()
-    spent_s = (clock.monotonic_ns() - start) / _NS_PER_S
-    state = _state(plan, aside, {}, LATCH_DEADLINE_S - spent_s)
+    plan = _plan(aside, config)
+    state = _state(plan, aside, {}, LATCH_DEADLINE_S)
     closed_ms = (clock.monotonic_ns() - start) / 1e6
     if state.latched_ms is not None:
         closed_ms = state.latched_ms  # a daemon that lives looks there before every order
@@ -160,12 +163,12 @@ def direct_kill(
         )
     try:
         try:
-            report, empty_ns = asyncio.run(_stop(plan, state, clock))
+            report, empty_ns = _stop(plan, state, aside, clock)
         except InstanceUnknown:
             state = _state(plan, aside, state.answer, SECOND_CHANCE_S)
             if not state.instance:
                 raise
-            report, empty_ns = asyncio.run(_stop(plan, state, clock))
+            report, empty_ns = _stop(plan, state, aside, clock)
     except SeatrialError as error:
         done = "latched" if state.latched_ms is not None else "NOT latched"
         by_unit = direct_command(socket, config)
@@ -194,11 +197,19 @@ def direct_kill(
     }
 
 
-def _plan(config: Path | None, socket: Path) -> StopPlan:
-    """Read what a stop needs, within a second, whatever the disk does.
+def _begun(
+    config: Path | None,
+    socket: Path,
+    clock: SystemClock,
+    start: int,
+    *,
+    uid: int,
+    by: str,
+    reason: str,
+) -> Aside:
+    """Begin with what the disks are needed for, whatever they do: plan, latch, key, journal.
 
-    Raises:
-        ControlError: it cannot be read, or was not in time.
+    Each part is told as soon as it is known; what hangs holds those behind it alone.
     """
 
     def work() -> Iterator[Mapping[str, Any]]:
@@ -213,24 +224,65 @@ def _plan(config: Path | None, socket: Path) -> StopPlan:
             return
         yield {**msgspec.structs.asdict(plan), "key_file": plan.key_file and str(plan.key_file),
                "state_dir": str(plan.state_dir)}  # fmt: skip
-        if plan.key_file is not None and "CREDENTIALS_DIRECTORY" not in os.environ:
-            with contextlib.suppress(OSError):  # told by whoever needs the key
-                plan.key_file.read_bytes()
-        yield {"is_key_read": True}
+        latched = False
+        for part in _latching(plan, clock, start, uid=uid, by=by, reason=reason):
+            yield part
+            latched = latched or "latched_ms" in part
+            if part.get("instance") == "":
+                return
+        yield from _key_reading(plan)
+        yield {"head": head_of_journal(plan.state_dir)}
+        if latched:
+            # A placement's line is written before the look at the latch that its bytes wait for.
+            yield {"is_settled": not _under_way(plan, clock)}
 
-    aside = Aside(work)
-    told: dict[str, Any] = {}
-    for part in aside.answers(CONFIG_DEADLINE_S):
-        told |= part
-    aside.close()
-    if "refused" in told:
-        raise ControlError(told["refused"])
-    if not told:
+    return Aside(work)
+
+
+def _latching(
+    plan: StopPlan, clock: SystemClock, start: int, *, uid: int, by: str, reason: str
+) -> Iterator[Mapping[str, Any]]:
+    """Latch, and learn whose orders are ours."""
+    try:
+        identity = read_identity(plan.state_dir)
+        yield {"instance": "" if identity is None else identity.instance}
+        if identity is None:
+            return
+    except StateDirError as error:  # latched all the same
+        instance = instance_of_journal(plan.state_dir)
+        yield {"instance": instance} if instance else {"unknown": str(error)}
+    try:
+        latch = LatchStore(plan.state_dir)
+        latch.latch(by_uid=uid, by_name=by, reason=reason, ts_ns=clock.now_ns())
+    except SeatrialError as error:
+        yield {"latch_fault": str(error)}
+    else:
+        yield {"latched_ms": (clock.monotonic_ns() - start) / 1e6}
+
+
+def _key_reading(plan: StopPlan) -> Iterator[Mapping[str, Any]]:
+    """Prove that the disk gives the key; whoever needs the key tells of a fault."""
+    if plan.key_file is not None and "CREDENTIALS_DIRECTORY" not in os.environ:
+        with contextlib.suppress(OSError):
+            plan.key_file.read_bytes()
+    yield {"is_key_read": True}
+
+
+def _plan(aside: Aside, config: Path | None) -> StopPlan:
+    """What a stop needs, read within a second, whatever the disk does.
+
+    Raises:
+        ControlError: it cannot be read, or was not in time.
+    """
+    told = next(aside.answers(CONFIG_DEADLINE_S), None)
+    if told is None:
         raise ControlError(
             f"kill --direct: NOTHING IS DONE: {config or 'the configuration'} was not read within "
             f"{CONFIG_DEADLINE_S:g} s: its disk hangs. Name a copy on another disk with --config, "
             f"kill over the socket, or cancel by hand at the venue"
         )
+    if "refused" in told:
+        raise ControlError(told["refused"])
     key_file = told.pop("key_file")
     return StopPlan(
         **{**told, "symbols": tuple(told["symbols"]), "state_dir": Path(told["state_dir"])},
@@ -238,39 +290,26 @@ def _plan(config: Path | None, socket: Path) -> StopPlan:
     )
 
 
-def _latching(
-    plan: StopPlan, clock: SystemClock, start: int, *, uid: int, by: str, reason: str
-) -> Aside:
-    """Begin to latch, and to learn whose orders are ours, whatever the disk does."""
+def _state(plan: StopPlan, aside: Aside, answer: dict[str, Any], within_s: float) -> _State:
+    """What the disks have answered by now, or answer in so many seconds.
 
-    def work() -> Iterator[Mapping[str, Any]]:
-        try:
-            identity = read_identity(plan.state_dir)
-            yield {"instance": "" if identity is None else identity.instance}
-            if identity is None:
-                return
-        except StateDirError as error:  # latched all the same
-            instance = instance_of_journal(plan.state_dir)
-            yield {"instance": instance} if instance else {"unknown": str(error)}
-        try:
-            latch = LatchStore(plan.state_dir)
-            latch.latch(by_uid=uid, by_name=by, reason=reason, ts_ns=clock.now_ns())
-        except SeatrialError as error:
-            yield {"latch_fault": str(error)}
-        else:
-            yield {"latched_ms": (clock.monotonic_ns() - start) / 1e6}
-        yield {"head": head_of_journal(plan.state_dir)}
-
-    return Aside(work)
-
-
-def _state(plan: StopPlan, aside: Aside, known: Mapping[str, Any], within_s: float) -> _State:
-    """What the state directory has answered by now, or answers in so many seconds."""
-    answer = dict(known)
+    `answer` holds what came before, and takes what comes: each part is read once.
+    """
     for part in aside.answers(within_s):
         answer |= part
-    found = _State(answer=answer, is_unused=answer.get("instance") == "", **answer)
-    if found.latched_ms is None and not found.latch_fault:
+        if "head" in part:  # what follows is for the end of the stop
+            break
+    is_unused, is_hung = (
+        answer.get("instance") == "",
+        not {"latched_ms", "latch_fault"} & set(answer),
+    )
+    if is_hung and not is_unused and "is_key_read" not in answer:  # the key may lie elsewhere
+        reading = Aside(lambda: _key_reading(plan))
+        for part in reading.answers(CONFIG_DEADLINE_S):
+            answer |= part
+        reading.close()
+    found = _State(answer=answer, is_unused=is_unused, **answer)
+    if is_hung:
         found.latch_fault = LatchStore(plan.state_dir).hung()
     return found
 
@@ -279,38 +318,48 @@ def _import_the_rest() -> None:
     """What is slow to import, while the disk works; a fault in it is told by whoever needs it."""
     with contextlib.suppress(Exception):
         import daemon.shell.keys.credentials  # noqa: PLC0415 - rule 3
-        import daemon.shell.link.order_session  # noqa: PLC0415 - rule 3
-        import daemon.shell.stop.late_orders  # noqa: F401, PLC0415 - rule 3
+        import daemon.shell.stop.blocking_waits  # noqa: F401, PLC0415 - rule 3
 
 
 def _ms(at_ns: int | None, start_ns: int) -> float | None:
     return None if at_ns is None else (at_ns - start_ns) / 1e6
 
 
-async def _stop(
-    plan: StopPlan, state: _State, clock: SystemClock
+def _stop(
+    plan: StopPlan, state: _State, aside: Aside, clock: SystemClock
 ) -> tuple["KillReport", int | None]:
     """Cancel and verify; the last report, and when the venue was first seen empty."""
-    from daemon.shell.stop.late_orders import until_settled  # noqa: PLC0415 - rule 3
+    from daemon.shell.stop.blocking_waits import BlockingWaits, driven  # noqa: PLC0415 - rule 3
 
-    stop = _emergency(plan, state, clock)
+    waits = BlockingWaits()
+    stop = _emergency(plan, state, clock, waits)
     seen = _Seen()
-    try:
-        async with asyncio.TaskGroup() as group:
-            teller = group.create_task(_tell(plan, state, seen), name="tell")
+
+    async def work() -> tuple["KillReport", int | None]:
+        try:
             report = await stop.cancel_and_verify(deadline_s=DEADLINE_S, on_round=seen.on_round)
-            empty_ns = report.verified_empty_ns
-            late = _late_orders(plan, clock)
             settled = await until_settled(
-                stop, report, late, clock, deadline_s=DEADLINE_S, on_round=seen.on_round
-            )
-            teller.cancel()
-        return settled, empty_ns
+                stop, report, _late_orders(plan, state, aside, clock), clock,
+                deadline_s=DEADLINE_S, on_round=seen.on_round, pause=waits.pause,
+            )  # fmt: skip
+            return settled, report.verified_empty_ns
+        finally:
+            await stop.close()
+
+    over = threading.Event()
+    teller = threading.Thread(target=_tell, args=(plan, state, seen, over), daemon=True)
+    teller.start()
+    try:
+        return driven(work())
     finally:
-        await stop.close()
+        over.set()
+        teller.join()
+        waits.close()
 
 
-def _emergency(plan: StopPlan, state: _State, clock: SystemClock) -> "EmergencyStop":
+def _emergency(
+    plan: StopPlan, state: _State, clock: SystemClock, waits: "BlockingWaits"
+) -> "EmergencyStop":
     from daemon.shell.keys.credentials import load_credentials  # noqa: PLC0415 - rule 3
     from daemon.shell.link.link_config import VenueEndpoints, adapter_of  # noqa: PLC0415 - rule 3
     from daemon.shell.link.venue_urls import BINANCE_SPOT_TESTNET  # noqa: PLC0415 - rule 3
@@ -318,7 +367,7 @@ def _emergency(plan: StopPlan, state: _State, clock: SystemClock) -> "EmergencyS
     from daemon.shell.stop.emergency_stop import EmergencyStop  # noqa: PLC0415 - rule 3
 
     forbid_core_dumps()
-    if not plan.is_key_read:
+    if not state.is_key_read:
         raise CredentialsRefused(
             f"{plan.key_file}: not read within {CONFIG_DEADLINE_S:g} s: its disk hangs; cancel by "
             f"hand at the venue"
@@ -338,19 +387,25 @@ def _emergency(plan: StopPlan, state: _State, clock: SystemClock) -> "EmergencyS
         instance=state.instance,
         clock=clock,
         head=lambda: state.head,
-        cold=True,
+        waits=waits,
     )
 
 
-def _late_orders(plan: StopPlan, clock: SystemClock) -> "LateOrders":
+def _under_way(plan: StopPlan, clock: SystemClock) -> Mapping[str, int]:
+    """Orders that were sent and not answered, by the journal, with the time of each."""
+    journal, now_ns = plan.state_dir / "journal", clock.now_ns()
+    late = late_orders_of_journal(journal, plan.recv_window_ms, now_ns=now_ns)
+    return late.sent_ns() if late.until_ns(now_ns) else {}
+
+
+def _late_orders(plan: StopPlan, state: _State, latching: Aside, clock: SystemClock) -> LateOrders:
     """Which orders may still arrive; a journal that cannot be read in time hides one sent now."""
-    from daemon.shell.stop.late_orders import LateOrders, late_orders_of_journal  # noqa: PLC0415 - rule 3
-
-    def work() -> Iterator[Mapping[str, int]]:
-        journal, now_ns = plan.state_dir / "journal", clock.now_ns()
-        yield late_orders_of_journal(journal, plan.recv_window_ms, now_ns=now_ns).sent_ns()
-
-    aside = Aside(work)
+    answer = state.answer
+    for part in latching.answers(JOURNAL_DEADLINE_S if "head" in answer else 0):
+        answer |= part
+    if answer.get("is_settled"):
+        return LateOrders(plan.recv_window_ms)
+    aside = Aside(lambda: iter((_under_way(plan, clock),)))
     sent_ns = next(aside.answers(JOURNAL_DEADLINE_S), None)
     aside.close()
     if sent_ns is None:
@@ -369,19 +424,16 @@ class _Seen:
         self.words = f"{canceled} canceled, {remaining} of ours left at the venue"
 
 
-async def _tell(plan: StopPlan, state: _State, seen: _Seen) -> None:
+def _tell(plan: StopPlan, state: _State, seen: _Seen, over: threading.Event) -> None:
     """A line when the first requests have left, and one for every second that the stop takes."""
     whose = state.instance or "the one instance that has orders there"
-    try:
-        await asyncio.sleep(TELL_FIRST_S)
-    finally:  # also when all is done by then
-        output.say(
-            f"{state.latch_words}; asking the venue ({plan.environment}) to cancel everything of "
-            f"{whose}"
-        )
+    over.wait(TELL_FIRST_S)
+    output.say(
+        f"{state.latch_words}; asking the venue ({plan.environment}) to cancel everything of "
+        f"{whose}"
+    )
     seconds = 0
-    while True:
-        await asyncio.sleep(TELL_PERIOD_S)
+    while not over.wait(TELL_PERIOD_S):
         seconds += 1
         output.say(f"{seconds:3} s: {seen.words}")
 

@@ -61,7 +61,7 @@ class Failure(click.ClickException):
     def __init__(
         self,
         message: str,
-        exit_code: int,
+        exit_code: int = EXIT_REFUSED,
         *,
         as_json: bool = False,
         data: Mapping[str, Any] | None = None,
@@ -96,6 +96,15 @@ def ask(ctx: click.Context, method: str, *, as_json: bool = False, **params: Any
         raise failure_of(error, socket, as_json=as_json) from error
 
 
+def done(result: Mapping[str, Any], text: str, *, as_json: bool) -> None:
+    """Say that a command is done; with what the daemon adds to it."""
+    if as_json:
+        output.print_json(result)
+        return
+    note = result.get("message") or result.get("msg") or result.get("note")
+    click.echo(f"{text}: {note}" if note else text)
+
+
 def wiring(ctx: click.Context) -> Wiring:
     """The wiring of this run; an empty one when no entry point has made it."""
     found = ctx.find_object(Wiring)
@@ -120,7 +129,7 @@ def confirm(question: str, *, yes: bool) -> None:
     if not is_interactive():
         raise Failure(f"{question} There is no terminal to ask at: add --yes", EXIT_USAGE)
     if not click.confirm(question, default=False):
-        raise Failure("not confirmed; nothing was done", EXIT_REFUSED)
+        raise Failure("not confirmed; nothing was done")
 
 
 def said(given: str, command: str, option: str, *, yes: bool = False) -> str:
@@ -161,6 +170,5 @@ def refuse_beyond_the_journal(ctx: click.Context, seq: int, *, as_json: bool) ->
     if isinstance(written, int) and seq > written:
         raise Failure(
             f"the journal has {written} lines, there is no line {seq}; `seatrial tail` shows them",
-            EXIT_REFUSED,
             as_json=as_json,
         )

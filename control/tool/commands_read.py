@@ -24,7 +24,7 @@ from control.tool.command_frame import (
 from control.tool.commands_write import json_option, reason_option, unasked_option
 from control.tool.daemon_lookup import state_dir_behind
 from control.tool.event_name import EventName
-from control.tool.failures import EXIT_REFUSED, EXIT_USAGE
+from control.tool.failures import EXIT_USAGE
 from control.tool.gating_drills import run_gating_drills
 from control.tool.incident_markdown import held_note
 from control.tool.incident_view import incident_lines, lines_about, still_differs
@@ -92,6 +92,8 @@ def caps(ctx: click.Context, *, as_json: bool) -> None:
         return
     made = caps_table(result)
     console().print(made if made is not None else Text(_NO_CAPS))
+    if made is not None:
+        click.echo("Caps that do not fill up, as those of one order: `seatrial caps explain`")
 
 
 @caps.command("set")
@@ -271,7 +273,7 @@ def line_of(ctx: click.Context, seq: int, *, as_json: bool) -> dict[str, Any]:
             "`seatrial journal status` names the archive"
         )
     )
-    raise Failure(f"line {seq} cannot be shown: {why}", EXIT_REFUSED, as_json=as_json)
+    raise Failure(f"line {seq} cannot be shown: {why}", as_json=as_json)
 
 
 @click.command()
@@ -423,7 +425,7 @@ def gating_drill(*, as_json: bool) -> None:
                 f"  {', '.join(drill.refusals) or drill.note}"
             )
     if not passed:
-        raise Failure("a gating drill failed: do not arm this installation", EXIT_REFUSED)
+        raise Failure("a gating drill failed: do not arm this installation")
 
 
 @gating.command("token")

@@ -1,6 +1,6 @@
 """The commands that do something: start, stop, kill and their kin."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -10,13 +10,13 @@ from control.tool.command_frame import (
     Failure,
     ask,
     confirm,
+    done,
     refuse_beyond_the_journal,
     said,
     wiring,
 )
-from control.tool.failures import EXIT_REFUSED
+from control.tool.finite_range import FiniteRange
 from control.tool.kill_command import SILENT_S, TIMEOUT_S, KillOptions, run
-from control.tool.output import print_json
 from daemon.model.user_text import one_line
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -44,19 +44,11 @@ def timeout_option(default_s: float) -> Callable[[F], F]:
     return click.option(
         "--timeout",
         "timeout_s",
-        type=click.FloatRange(min=0.1, max=3600),
+        type=FiniteRange(min=0.1, max=3600),
         default=default_s,
         show_default=True,
         help="Seconds to wait for the answer.",
     )
-
-
-def _done(result: Mapping[str, Any], text: str, *, as_json: bool) -> None:
-    if as_json:
-        print_json(result)
-        return
-    note = result.get("message") or result.get("msg") or result.get("note")
-    click.echo(f"{text}: {note}" if note else text)
 
 
 @click.command()
@@ -87,7 +79,7 @@ def start(
     text = f"session {session} started" if session else "started"
     if note := result.get("gating"):
         text += f" ({note})"
-    _done(result, text, as_json=as_json)
+    done(result, text, as_json=as_json)
 
 
 @click.command()
@@ -99,7 +91,7 @@ def start(
     "or_direct_s",
     is_flag=False,
     flag_value=SILENT_S,
-    type=click.FloatRange(min=0.05, max=3600),
+    type=FiniteRange(min=0.05, max=3600),
     metavar="[=SECONDS]",
     help="Ask the daemon; if it says nothing for so long (2 s), do it from here.",
 )
@@ -132,7 +124,7 @@ def kill(
         if direct or or_direct_s is not None:
             raise click.UsageError("--bot needs the daemon: leave out --direct and --or-direct")
         told = ask(ctx, "bot-kill", as_json=as_json, bot=bot, reason=reason, timeout_s=timeout_s)
-        _done(told, f"{bot} is killed; `seatrial bot resume {bot}` lets it in", as_json=as_json)
+        done(told, f"{bot} is killed; `seatrial bot resume {bot}` lets it in", as_json=as_json)
         return
     asked = KillOptions(
         socket=str(wiring(ctx).socket or ""),
@@ -155,7 +147,7 @@ def kill(
 def stop(ctx: click.Context, *, reason: str, timeout_s: float, as_json: bool) -> None:
     """End the session in order: no new orders, cancel, reconcile. The daemon goes on."""
     result = ask(ctx, "stop", as_json=as_json, reason=reason, timeout_s=timeout_s)
-    _done(result, "session stopped", as_json=as_json)
+    done(result, "session stopped", as_json=as_json)
 
 
 @click.command("cancel-all")
@@ -177,7 +169,7 @@ def cancel_all(
     result = ask(
         ctx, "cancel-all", as_json=as_json, symbol=symbol, reason=reason, timeout_s=timeout_s
     )
-    _done(result, f"cancel-all sent for {symbol or 'every symbol'}", as_json=as_json)
+    done(result, f"cancel-all sent for {symbol or 'every symbol'}", as_json=as_json)
 
 
 @click.command()
@@ -189,7 +181,7 @@ def cancel_all(
 def shutdown(ctx: click.Context, *, reason: str, timeout_s: float, as_json: bool) -> None:
     """End the daemon in order: stop the session, cancel, flush, exit 0."""
     result = ask(ctx, "shutdown", as_json=as_json, reason=reason, timeout_s=timeout_s)
-    _done(result, "the daemon is shutting down", as_json=as_json)
+    done(result, "the daemon is shutting down", as_json=as_json)
 
 
 @click.command("re-arm")
@@ -210,7 +202,7 @@ def re_arm(
     confirm("Open the kill latch? A session can be started after that.", yes=yes)
     reason = said(reason, "re-arm", "reason", yes=yes)
     result = ask(ctx, "re-arm", as_json=as_json, reason=reason, timeout_s=timeout_s)
-    _done(result, "re-armed; start a session with `seatrial start`", as_json=as_json)
+    done(result, "re-armed; start a session with `seatrial start`", as_json=as_json)
 
 
 @click.command()
@@ -225,8 +217,8 @@ def reconcile(ctx: click.Context, *, reason: str, timeout_s: float, as_json: boo
     clean = result.get("clean")
     if clean is False:
         why = result.get("why") or "see `seatrial status`"
-        raise Failure(f"NOT clean: {why}", EXIT_REFUSED, as_json=as_json, data=result)
-    _done(result, "clean" if clean else "reconciliation asked for", as_json=as_json)
+        raise Failure(f"NOT clean: {why}", as_json=as_json, data=result)
+    done(result, "clean" if clean else "reconciliation asked for", as_json=as_json)
 
 
 @click.command("re-enable")
@@ -239,7 +231,7 @@ def re_enable(ctx: click.Context, *, reason: str, yes: bool, as_json: bool) -> N
     confirm("Let strategies send orders again?", yes=yes)
     reason = said(reason, "re-enable", "reason", yes=yes)
     result = ask(ctx, "re-enable", as_json=as_json, reason=reason)
-    _done(result, "re-enabled", as_json=as_json)
+    done(result, "re-enabled", as_json=as_json)
 
 
 @click.command()
@@ -266,7 +258,7 @@ def flatten(
     reason = said(reason, "flatten", "reason", yes=yes)
     result = ask(ctx, "flatten", as_json=as_json, symbol=symbol, reason=reason, timeout_s=timeout_s)
     text = f"{symbol or 'every position'}: {result.get('text', 'ended')}; the session has ended"
-    _done(result, text, as_json=as_json)
+    done(result, text, as_json=as_json)
 
 
 @click.command()
@@ -276,7 +268,7 @@ def flatten(
 @json_option
 @click.pass_context
 def explain(ctx: click.Context, *, seq: int, reason: str, as_json: bool) -> None:
-    """Attach a reason to one error or anomaly, named by its journal SEQ (see `tail --type`)."""
+    """Attach a reason to a journal line, as to an error or anomaly, by its SEQ (see `tail`)."""
     refuse_beyond_the_journal(ctx, seq, as_json=as_json)
     why = said(reason, "explain", "reason")
     result = ask(ctx, "explain", as_json=as_json, seq=seq, why=why)
@@ -284,4 +276,4 @@ def explain(ctx: click.Context, *, seq: int, reason: str, as_json: bool) -> None
 
     found = {} if as_json else ask(ctx, "events", seq=seq, tail=1)
     about = "".join(f": {event_line(line).plain}" for line in found.get("events", []))
-    _done(result, f"explained line {seq}{about}", as_json=as_json)
+    done(result, f"explained line {seq}{about}", as_json=as_json)

@@ -15,7 +15,7 @@ SAYINGS: Mapping[str, str] = {
     "doctor": "Check a configuration against its venue; nothing is placed",
     "drill": "Try kill, caps, disconnect, rate limit, reconcile and gating",
     "evidence": "The independent accountant: report, verify, recheck, pack",
-    "explain": "Attach a reason to one error or anomaly of the journal",
+    "explain": "Attach a reason to a line of the journal, as to an error",
     "flatten": "Close positions in slices within the caps; say what is left",
     "gate": "The launch gates: each reads artifacts and decides",
     "gating": "The keys of a live host: drills, confirm tokens",

@@ -44,8 +44,8 @@ class Aside:
         """Yield each answer as it arrives, until the work ends or the deadline (seconds) passes."""
         deadline_s = time.monotonic() + within_s
         if self._done is not None:
-            done, self._done = self._done, []
-            yield from done
+            while self._done:
+                yield self._done.pop(0)
             return
         poll = select.poll()
         poll.register(self._from_child, select.POLLIN)

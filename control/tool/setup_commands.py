@@ -12,7 +12,7 @@ from click.shell_completion import get_completion_class
 from control.control_errors import ControlError
 from control.tool import caps_fit, init_wizard
 from control.tool.command_frame import Failure, is_interactive, wiring
-from control.tool.failures import EXIT_REFUSED, EXIT_USAGE
+from control.tool.failures import EXIT_USAGE
 from control.tool.output import print_json
 from daemon.model.user_text import text_of
 
@@ -196,7 +196,7 @@ def init(
         )
         written = init_wizard.write(choices)
     except ControlError as error:
-        raise Failure(str(error), EXIT_REFUSED, as_json=as_json) from error
+        raise Failure(str(error), as_json=as_json) from error
     config = written[0]
     check = wiring(ctx).check_config
     problems = check(config) if check is not None else []
@@ -208,7 +208,7 @@ def init(
     else:
         _tell(written, choices, fitted)
     if problems:
-        raise Failure(f"{config} needs mending: {'; '.join(problems)}", EXIT_REFUSED)
+        raise Failure(f"{config} needs mending: {'; '.join(problems)}")
 
 
 @click.command()
@@ -218,6 +218,6 @@ def completion(ctx: click.Context, *, shell: str) -> None:
     """Print the completion script of a SHELL, for example: eval "$(seatrial completion bash)"."""
     made = get_completion_class(shell)
     if made is None:
-        raise Failure(f"no completion for {shell}", EXIT_REFUSED)
+        raise Failure(f"no completion for {shell}")
     root = ctx.find_root().command
     sys.stdout.write(made(root, {}, "seatrial", "_SEATRIAL_COMPLETE").source() + "\n")

@@ -51,7 +51,8 @@ def console() -> "Console":
     # Nothing that is shown has markup or the names of emoji: their table takes 3 ms to load.
     if sys.stdout.isatty():
         return Console(highlight=False, markup=False, emoji=False)
-    width = int(os.environ.get("COLUMNS", "80"))
+    told = os.environ.get("COLUMNS", "")
+    width = int(told) if told.isdecimal() and int(told) else 80
     return Console(highlight=False, markup=False, emoji=False, width=width, no_color=True)
 
 

@@ -7,6 +7,7 @@ Rules of this file:
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, Literal
 
@@ -242,7 +243,7 @@ def caps_table(snapshot: Mapping[str, Any], found: Sequence[Any] = ()) -> Table 
     found = found or caps_rows(snapshot)
     if not found:
         return None
-    made = _table(("cap", "left"), ("symbol", "left"), ("used", "right"), ("limit", "right"))
+    made = _table("cap", "symbol", ">used", ">limit")
     made.add_column("use")  # the only one that gives way: 80 columns are enough
     numeraire = table(snapshot, "equity").get("numeraire") or snapshot.get("numeraire")
     units = {"numeraire": clean(numeraire or "numeraire")}
@@ -264,7 +265,7 @@ def small_caps_table(snapshot: Mapping[str, Any], count: int) -> Table | None:
     found = fullest_caps(snapshot, count)
     if not found:
         return None
-    made = _table(("cap", "left"), ("", "left"), ("used / limit", "right"), ("", "left"))
+    made = _table("cap", "", ">used / limit", "")
     for row in found:
         _add_row(
             made,
@@ -287,7 +288,7 @@ def positions_table(snapshot: Mapping[str, Any]) -> Table | None:
         found = [(str(row.get("symbol", "?")), row) for row in rows(snapshot, "positions")]
     if not found:
         return None
-    made = _table(("position", "left"), ("qty", "right"), ("average", "right"), ("pnl", "right"))
+    made = _table("position", ">qty", ">average", ">pnl")
     for name, row in found:
         _add_row(
             made,
@@ -304,9 +305,9 @@ def bots_table(snapshot: Mapping[str, Any]) -> Table | None:
     found, seen = table(snapshot, "bots"), table(snapshot, "bots_seen")
     if not found:
         return None
-    made = _table(("bot", "left"), ("state", "left"), ("open", "right"), ("orders", "right"),
-                  ("fills", "right"), ("denied", "right"), ("throttled", "right"),
-                  ("longest silence", "right"))  # fmt: skip
+    made = _table(
+        "bot", "state", ">open", ">orders", ">fills", ">denied", ">throttled", ">longest silence"
+    )
     for name, row in found.items():
         live, denied = table(seen, name), table(row, "denied")
         silence = _number(live.get("longest_silence_s"))
@@ -324,14 +325,7 @@ def orders_table(snapshot: Mapping[str, Any], limit: int) -> Table | None:
     found = rows(snapshot, "open_orders")
     if not found:
         return None
-    made = _table(
-        ("open order", "left"),
-        ("symbol", "left"),
-        ("side", "left"),
-        ("qty", "right"),
-        ("price", "right"),
-        ("status", "left"),
-    )
+    made = _table("open order", "symbol", "side", ">qty", ">price", "status")
     for row in found[:limit]:
         _add_row(
             made,
@@ -350,17 +344,17 @@ def orders_table(snapshot: Mapping[str, Any], limit: int) -> Table | None:
 def incidents_table(found: Iterable[Mapping[str, Any]]) -> Table:
     """Incidents; the words fold. Nothing before them gives way: `incident show` needs the id."""
     found = list(found)
-    made = _table(("incident", "left"), ("state", "left"), ("trigger", "left"), ("what", "left"))
+    made = _table("incident", "state", "trigger", "when (UTC) and what")
     ids = [clean(row.get("incident_id", row.get("id", "?"))) for row in found]
     made.columns[0].min_width = max(map(len, ids), default=0)
-    made.columns[3].no_wrap, made.columns[3].overflow = False, "fold"
+    made.columns[-1].no_wrap, made.columns[-1].overflow = False, "fold"
     for row in found:
         _add_row(
             made,
             clean(row.get("incident_id", row.get("id", "?"))),
             "resolved" if is_resolved(row) else "OPEN",
             clean(row.get("trigger", "")),
-            clean(row.get("msg", "")),
+            f"{_time(row.get('opened_ns'))} {clean(row.get('msg', ''))}".strip(),
         )
     return made
 
@@ -449,9 +443,7 @@ def amount(value: Any, digits: int = 0) -> str:
     if digits and number.adjusted() < digits:
         number = number.quantize(Decimal(1).scaleb(max(number.adjusted(), 0) - digits + 1))
     text = f"{number:,f}"
-    if "." in text:
-        text = text.rstrip("0").rstrip(".")
-    return text
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def duration(seconds: float) -> str:
@@ -464,6 +456,12 @@ def duration(seconds: float) -> str:
     if whole < 86_400:
         return f"{whole // 3_600}h{whole % 3_600 // 60:02d}m"
     return f"{whole // 86_400}d{whole % 86_400 // 3_600:02d}h"
+
+
+def _time(ts_ns: Any) -> str:
+    """`11-30 20:04:05`; empty where it is not known."""
+    is_known = isinstance(ts_ns, int) and ts_ns > 0
+    return f"{datetime.fromtimestamp(ts_ns // 10**9, UTC):%m-%d %H:%M:%S}" if is_known else ""
 
 
 def _is_said(value: Any) -> bool:
@@ -492,9 +490,10 @@ def _add_row(made: Table, *cells: str | Text | Gauge) -> None:
     made.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in cells))
 
 
-def _table(*columns: tuple[str, str]) -> Table:
+def _table(*columns: str) -> Table:
+    """An empty table; the cells below a name that begins with `>` stand at the right."""
     made = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for name, justify in columns:
-        side: Literal["left", "right"] = "right" if justify == "right" else "left"
-        made.add_column(name, justify=side, overflow="ellipsis", no_wrap=True)
+    for name in columns:
+        side: Literal["left", "right"] = "right" if name.startswith(">") else "left"
+        made.add_column(name.removeprefix(">"), justify=side, overflow="ellipsis", no_wrap=True)
     return made

@@ -12,46 +12,41 @@ from control.tool.status_text import clean
 from control.tool.watch_panes import HELP
 
 
-class Confirm(ModalScreen[str | None]):
-    """A question with a field for the reason. Enter confirms, Escape cancels."""
+class AskWords(ModalScreen[str | None]):
+    """A question with a field to write on. Enter answers; Escape leaves it, with None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "Back")]
 
-    def __init__(self, question: str) -> None:
+    def __init__(
+        self, question: str, keys: str, *, words: str = "", example: str, chars_max: int
+    ) -> None:
         super().__init__()
-        self._question = question
+        self._question, self._keys, self._words = question, keys, words
+        self._example, self._chars_max = example, chars_max
 
     def compose(self) -> ComposeResult:
         """One question, one line to write on."""
         with Vertical(id="confirm"):
             yield Label(self._question, markup=False)
-            yield Input(placeholder="reason (goes into the record)", max_length=500)
-            yield Label("Enter: do it    Escape: back", markup=False)
+            yield Input(self._words, placeholder=self._example, max_length=self._chars_max)
+            yield Label(self._keys, markup=False)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Enter."""
         self.dismiss(clean(event.value.strip()))
 
 
-class AskWords(ModalScreen[str | None]):
-    """Words that an event must have to be shown."""
+def confirm(question: str) -> AskWords:
+    """A question before a deed; the answer is the reason."""
+    reason = "reason (goes into the record)"
+    return AskWords(question, "Enter: do it    Escape: back", example=reason, chars_max=500)
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss('')", "All")]
 
-    def __init__(self, words: str) -> None:
-        super().__init__()
-        self._words = words
-
-    def compose(self) -> ComposeResult:
-        """One line to write on."""
-        with Vertical(id="confirm"):
-            yield Label("Show only events that have all of these words:", markup=False)
-            yield Input(self._words, placeholder="denied btcusdt", max_length=100)
-            yield Label("Enter: show them    Escape: show all", markup=False)
-
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Enter."""
-        self.dismiss(clean(event.value.strip()))
+def ask_filter(words: str) -> AskWords:
+    """Which words an event must have to be shown."""
+    question = "Show only events that have all of these words:"
+    keys = "Enter: show them    Escape: show all"
+    return AskWords(question, keys, words=words, example="denied btcusdt", chars_max=100)
 
 
 class WatchHelp(ModalScreen[None]):

@@ -46,7 +46,7 @@ from control.tool.status_text import (
     positions_table,
     small_caps_table,
 )
-from control.tool.watch_dialogs import AskWords, Confirm, WatchHelp
+from control.tool.watch_dialogs import WatchHelp, ask_filter, confirm
 from control.tool.watch_panes import (
     clock_text,
     denial_rows,
@@ -141,7 +141,6 @@ class WatchScreen(App[None]):
     WatchHelp { align: center middle; }
     AskWords { align: center middle; }
     #confirm { width: 64; height: auto; padding: 1 2; border: thick $error; background: $surface; }
-    Confirm { align: center middle; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("k", "kill", "KILL", priority=False),
@@ -366,27 +365,23 @@ class WatchScreen(App[None]):
             title = events_title(words=self._words, back=self._back, count=len(shown))
         panel.border_title = escape(title)
         if self.query_one("#side").display:
-            for name, rows_of in (("incidents", incident_rows), ("denials", None)):
+            denied = functools.partial(denial_rows, events=self._events)
+            for name, rows_of in (("incidents", incident_rows), ("denials", denied)):
                 side = self.query_one(f"#{name}", Static)
                 side.border_title = name
-                size = {"room": max(side.content_size.height, 2), "width": SIDE_COLUMNS - 2}
-                made = (
-                    rows_of(self._snapshot, **size)
-                    if rows_of
-                    else denial_rows(self._snapshot, self._events, **size)
-                )
-                side.update(Group(*made))
+                room = max(side.content_size.height, 2)
+                side.update(Group(*rows_of(self._snapshot, room=room, width=SIDE_COLUMNS - 2)))
 
     # ------------------------------------------------------------------ keys
 
     def action_kill(self) -> None:
         """Ask for confirmation, then kill."""
         question = "KILL: latch, cancel all of ours, verify at the venue?"
-        self.push_screen(Confirm(question), lambda reason: self._confirmed("kill", reason))
+        self.push_screen(confirm(question), lambda reason: self._confirmed("kill", reason))
 
     def action_filter(self) -> None:
         """Ask for the words that events must have."""
-        self.push_screen(AskWords(self._words), self._filtered)
+        self.push_screen(ask_filter(self._words), self._filtered)
 
     def action_show_all(self) -> None:
         """Every event again."""
@@ -422,7 +417,7 @@ class WatchScreen(App[None]):
     def action_cancel_all(self) -> None:
         """Ask for confirmation, then cancel all."""
         question = "Cancel all our open orders? Nothing is latched."
-        self.push_screen(Confirm(question), lambda reason: self._confirmed("cancel-all", reason))
+        self.push_screen(confirm(question), lambda reason: self._confirmed("cancel-all", reason))
 
     def _confirmed(self, method: str, reason: str | None) -> None:
         if reason is None:

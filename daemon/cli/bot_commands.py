@@ -13,14 +13,13 @@ from typing import Any
 
 import click
 
-from control.tool.command_frame import Failure, ask, confirm, said, wiring
+from control.tool.command_frame import Failure, ask, confirm, done, said, wiring
 from control.tool.commands_write import json_option, reason_option, unasked_option, yes_option
-from control.tool.failures import EXIT_REFUSED
 from control.tool.output import print_json
-from daemon.cli.config_option import CONFIG
+from daemon.cli.config_option import CONFIG, known_config
 from daemon.errors import SeatrialError
 from daemon.model.copies import replace
-from daemon.settings import Config, SettingsError, load_config
+from daemon.settings import Config
 from daemon.shell.gateway.bot_keys import BotKey, check_new, new_key, read_keys, write_key
 from daemon.shell.gateway.snippets import CLIENTS, Address, snippet
 from daemon.shell.process.clock import SystemClock, utc_text
@@ -61,7 +60,7 @@ def bot_new(
         check_new(config.settings.state_dir, name, replaces=replaces)
         path = write_key(config.settings.state_dir, key)
     except (SeatrialError, OSError, UnicodeDecodeError) as error:
-        raise _refused(str(error)) from error
+        raise Failure(str(error)) from error
     shown = {"bot": name, "kind": key.kind, "api_key": key.api_key}
     if key.secret:
         shown["secret"] = key.secret
@@ -86,7 +85,8 @@ def bot_list(ctx: click.Context, config_path: Path, *, as_json: bool) -> None:
     try:
         keys = {key.bot: key for key in read_keys(config.settings.state_dir)}
     except (SeatrialError, OSError) as error:
-        raise _refused(str(error)) from error
+        raise Failure(str(error)) from error
+    wiring(ctx).socket = wiring(ctx).socket or config.settings.socket_path
     try:
         live = ask(ctx, "status").get("bots", {})
     except Failure:
@@ -124,17 +124,17 @@ def bot_revoke(
         known = {key.bot: key for key in read_keys(state_dir)}
         key = known.get(name)
         if key is None:
-            raise _refused(f"{name} has no key")
+            raise Failure(f"{name} has no key")
         now_ns = SystemClock().now_ns()
         write_key(state_dir, replace(key, secret="", revoked_ns=key.revoked_ns or now_ns))
     except (SeatrialError, OSError) as error:
-        raise _refused(str(error)) from error
+        raise Failure(str(error)) from error
     wiring(ctx).socket = wiring(ctx).socket or config.settings.socket_path
     try:
         told = ask(ctx, "bot-revoke", bot=name, reason=reason)
     except Failure as failure:
         told = {"bot": name, "state": "revoked", "note": f"the daemon was not told: {failure}"}
-    _done(told, f"the key of {name} is revoked", as_json=as_json)
+    done(told, f"the key of {name} is revoked", as_json=as_json)
 
 
 @bot_group.command("suspend")
@@ -146,7 +146,7 @@ def bot_revoke(
 def bot_suspend(ctx: click.Context, name: str, *, reason: str, as_json: bool) -> None:
     """Refuse every new order of a bot until it is resumed; its orders and cancels go on."""
     told = ask(ctx, "bot-suspend", bot=name, reason=reason, as_json=as_json)
-    _done(told, f"{name} is suspended", as_json=as_json)
+    done(told, f"{name} is suspended", as_json=as_json)
 
 
 @bot_group.command("resume")
@@ -160,7 +160,7 @@ def bot_resume(ctx: click.Context, name: str, *, reason: str, yes: bool, as_json
     confirm(f"Let {name} send orders again?", yes=yes)
     reason = said(reason, "bot resume", "reason", yes=yes)
     told = ask(ctx, "bot-resume", bot=name, reason=reason, as_json=as_json)
-    _done(told, f"{name} may place orders", as_json=as_json)
+    done(told, f"{name} may place orders", as_json=as_json)
 
 
 @bot_group.command("snippet")
@@ -189,23 +189,8 @@ def _row(name: str, key: BotKey | None, live: Mapping[str, Any]) -> dict[str, An
 
 
 def _config_of(path: Path, name: str | None = None) -> Config:
-    try:
-        config = load_config(path)
-    except SettingsError as error:
-        raise _refused(str(error)) from error
+    config = known_config(path)
     if name is not None and name not in config.settings.bots:
         known = ", ".join(config.settings.bots) or "none"
-        raise _refused(f"{path} has no table [bots.{name}]; it has: {known}")
+        raise Failure(f"{path} has no table [bots.{name}]; it has: {known}")
     return config
-
-
-def _done(told: Mapping[str, Any], text: str, *, as_json: bool) -> None:
-    if as_json:
-        print_json(dict(told))
-        return
-    note = told.get("note")
-    click.echo(f"{text}: {note}" if note else text)
-
-
-def _refused(message: str) -> Failure:
-    return Failure(message, EXIT_REFUSED)

@@ -4,26 +4,23 @@ Exit codes: 0 shown; 2 the configuration cannot be used.
 """
 
 import json
-import sys
+import shutil
+import textwrap
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 import msgspec
-from rich.console import Console
-from rich.table import Table
 
 from control.control_errors import ControlError
 from control.tool.client import call
-from daemon.cli.config_option import CONFIG
-from daemon.settings import SettingsError, load_config
+from daemon.cli.config_option import CONFIG, known_config
 from riskcaps.words.capset import CapConfigError
 from riskcaps.words.explain import CapUsage, ExplainRow, explain_rows
 
 EXIT_UNUSABLE = 2
-WIDE = 160
-"""Columns when the output is no terminal: nothing is folded."""
 
 
 @click.command("explain")
@@ -31,10 +28,7 @@ WIDE = 160
 @click.option("--json", "as_json", is_flag=True, help="Answer with one JSON object.")
 def explain_command(config_path: Path, *, as_json: bool) -> None:
     """Explain each cap: value in force, use (of a running daemon), clause of docs/CONTROLS.md."""
-    try:
-        config = load_config(config_path)
-    except SettingsError as error:
-        _refuse("\n".join(f"{config_path}: {line}" for line in error.violations))
+    config = known_config(config_path, EXIT_UNUSABLE, as_json=as_json)
     usage, changes = _told(config.settings.socket_path)
     try:
         rows = explain_rows(config.capset, usage, changes)
@@ -48,10 +42,14 @@ def explain_command(config_path: Path, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"caps": [msgspec.structs.asdict(row) for row in rows]}))
         return
-    console = Console()
-    console = console if console.is_terminal else Console(width=WIDE)
+    width = shutil.get_terminal_size().columns
     for symbol in dict.fromkeys(row.symbol for row in rows):
-        console.print(_table(symbol, [row for row in rows if row.symbol == symbol]))
+        click.echo(symbol or "portfolio")
+        for row in rows:
+            if row.symbol == symbol:
+                click.echo("\n".join(_lines(row, width)))
+        click.echo()
+    click.echo("The numbers in brackets are clauses of docs/CONTROLS.md.")
 
 
 def _told(socket: Path) -> tuple[list[CapUsage], dict[str, Any]]:
@@ -75,17 +73,11 @@ def _told(socket: Path) -> tuple[list[CapUsage], dict[str, Any]]:
     return usage, {str(row["cap"]): row["value"] for row in answer.get("tightened", ())}
 
 
-def _table(symbol: str, rows: list[ExplainRow]) -> Table:
-    table = Table(title=symbol or "portfolio", title_justify="left", box=None, pad_edge=False)
-    for name in ("cap", "value", "used", "", "unit", "what it bounds", "clauses"):
-        table.add_column(name, overflow="fold")
-    for row in rows:
-        value = f"{row.value} (tightened; file: {row.config})" if row.config else row.value
-        table.add_row(row.cap, value, row.used, row.percent, row.unit, row.text, row.clauses)
-    return table
-
-
-def _refuse(message: str) -> NoReturn:
-    for line in message.splitlines():
-        click.echo(f"seatrial caps explain: {line}", err=True)
-    sys.exit(EXIT_UNUSABLE)
+def _lines(row: ExplainRow, width: int) -> Iterator[str]:
+    """One cap: its value and use, and below them what it bounds."""
+    value = f"{row.value} (tightened; file: {row.config})" if row.config else row.value
+    used = f", used {row.used} {row.percent}".rstrip() if row.used else ""
+    yield f"  {row.cap:<38} {value} {row.unit}".rstrip() + used
+    yield textwrap.fill(
+        f"{row.text} [{row.clauses}]", width, initial_indent=" " * 6, subsequent_indent=" " * 6
+    )

@@ -30,7 +30,7 @@ EXIT_NOT_CLEAN = 2
 
 
 @click.command("demo")
-@click.option("--seconds", default=45, show_default=True, type=click.IntRange(6, 86_400))
+@click.option("--seconds", default=40, show_default=True, type=click.IntRange(6, 86_400))
 @click.option("--seed", default=7, show_default=True, type=int)
 @click.option(
     "--replay",

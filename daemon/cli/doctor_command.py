@@ -8,22 +8,23 @@ import asyncio
 import json
 import sys
 from pathlib import Path
-from typing import NoReturn
 
 import click
 
-from daemon.assembly import account_fingerprint, own_credentials
+from control.tool.command_frame import Failure
+from daemon.assembly import own_credentials
 from daemon.assembly_notify import INSTALL, AppriseAbsentError, services_of
-from daemon.cli.config_option import CONFIG
+from daemon.cli.config_option import CONFIG, known_config
 from daemon.errors import AnchorUnusable, SeatrialError
-from daemon.model.launch_checks import Check
-from daemon.settings import Settings, SettingsError, load_config
+from daemon.model.launch_checks import Check, failed, passed
+from daemon.settings import Settings
 from daemon.settings_notify import NotifySettings
 from daemon.shell.anchors.sink_builder import sinks_of
 from daemon.shell.checks.anchor_checks import anchor_steps, unit_limits
 from daemon.shell.checks.venue_checks import run_preflight
 from daemon.shell.health.notice_sender import NotSentError
 from daemon.shell.health.notices import Notice, NoticeLevel
+from daemon.shell.keys.credentials import account_fingerprint
 from daemon.shell.link.price_paths import PriceCaps
 from daemon.shell.link.venue_urls import urls_of
 from daemon.shell.process.clock import SystemClock
@@ -42,17 +43,15 @@ EXIT_UNUSABLE = 2
 def doctor_command(config_path: Path, *, send: bool, as_json: bool) -> None:
     """Check a configuration against its venue, step by step; nothing is placed."""
     forbid_core_dumps()
+    config = known_config(config_path, EXIT_UNUSABLE, as_json=as_json)
+    venue = config.settings.venue
     try:
-        config = load_config(config_path)
-        venue = config.settings.venue
         urls = urls_of(venue)
         credentials = own_credentials(config.settings)
-    except SettingsError as error:
-        _refuse("\n".join(f"{config_path}: {line}" for line in error.violations))
     except SeatrialError as error:
-        _refuse(str(error))
+        raise Failure(str(error), EXIT_UNUSABLE, as_json=as_json) from error
     steps = [
-        Check("config", ok=True, sentence=f"{config_path} is in order"),
+        passed("config", f"{config_path} is in order"),
         _state(config.settings, account_fingerprint(credentials.api_key)),
         *strategy_steps(config.settings),
         *notify_steps(config.settings.notify, is_sent=send),
@@ -99,10 +98,10 @@ def strategy_steps(settings: Settings) -> list[Check]:
         except StrategyConfigError as error:
             sentence = "; ".join(str(error).splitlines())
             mend = f"mend [strategies.{name}] in the configuration, or the file of its class"
-            steps.append(Check("strategy", ok=False, sentence=sentence, mend=mend))
+            steps.append(failed("strategy", sentence, mend))
         else:
             sentence = f"{name}: {strategy.class_path} takes its parameters"
-            steps.append(Check("strategy", ok=True, sentence=sentence))
+            steps.append(passed("strategy", sentence))
     return steps
 
 
@@ -112,10 +111,10 @@ def notify_steps(notify: NotifySettings, *, is_sent: bool) -> list[Check]:
     try:
         services = services_of(notify)
     except AppriseAbsentError as error:
-        doubts = [Check("notify", ok=False, sentence=one, mend=mend) for one in error.doubts]
-        return [Check("notify", ok=False, sentence=str(error), mend=INSTALL), *doubts]
+        doubts = [failed("notify", one, mend) for one in error.doubts]
+        return [failed("notify", str(error), INSTALL), *doubts]
     except (SeatrialError, ValueError) as error:
-        return [Check("notify", ok=False, sentence=str(error), mend=mend)]
+        return [failed("notify", str(error), mend)]
     steps = []
     for name, service in services:
         problem, done = service.problem(), "can be read"
@@ -138,7 +137,7 @@ def _anchors(settings: Settings, config_path: Path) -> list[Check]:
         sinks = sinks_of(settings.anchors, box="")
     except AnchorUnusable as error:
         mend = "mend [anchors] in the configuration, or the file that it names"
-        return [Check("anchors", ok=False, sentence=str(error), mend=mend)]
+        return [failed("anchors", str(error), mend)]
     unit = unit_limits(config_path) if sinks else None
     return list(anchor_steps(settings, unit))
 
@@ -154,13 +153,7 @@ def _state(settings: Settings, account: str) -> Check:
     )
     if proof.findings:
         first = proof.findings[0]
-        return Check("state", ok=False, sentence=f"{where}: {first.what}", mend=first.mend)
+        return failed("state", f"{where}: {first.what}", first.mend)
     if clock := in_future_text(proof):
-        return Check("state", ok=False, sentence=clock)
-    return Check("state", ok=True, sentence=f"{where}: its parts agree")
-
-
-def _refuse(message: str) -> NoReturn:
-    for line in message.splitlines():
-        click.echo(f"seatrial doctor: {line}", err=True)
-    sys.exit(EXIT_UNUSABLE)
+        return failed("state", clock)
+    return passed("state", f"{where}: its parts agree")

@@ -8,8 +8,6 @@ that asks the daemon (unreachable, forbidden, no answer in time).
 """
 
 import tempfile
-import time
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,18 +18,20 @@ import orjson
 from control.control_errors import ControlError
 from control.tool.client import call
 from control.tool.command_frame import Failure, ask
-from control.tool.failures import EXIT_REFUSED
-from daemon.demo.box_config import write_box
-from daemon.demo.processes import DemoError, Process, fetch_ledger
+from control.tool.finite_range import FiniteRange
+from daemon.demo.box_config import fitted_caps, write_box
+from daemon.demo.processes import (
+    DemoError,
+    Process,
+    fetch_ledger,
+    until_ready,
+)
 from daemon.model.records import EventType
 from daemon.shell.drills.drill_runner import DRILLS
-from daemon.shell.process.clock import SystemClock, utc_text
+from daemon.shell.process.clock import utc_text
 
-CAPS_FILE = Path(__file__).resolve().parents[1] / "demo" / "caps" / "demo.toml"
 SIM_SYMBOLS = ("BTCUSDT", "ETHUSDT", "BNBUSDT")
 TIMEOUT_S = 122.0
-READY_DEADLINE_S = 60.0
-LOOK_S = 0.1
 
 
 @click.command("drill")
@@ -41,7 +41,7 @@ LOOK_S = 0.1
 @click.option(
     "--timeout",
     "timeout_s",
-    type=click.FloatRange(min=0.1, max=3600),
+    type=FiniteRange(min=0.1, max=3600),
     default=TIMEOUT_S,
     show_default=True,
     help="Seconds to wait for the answer.",
@@ -68,7 +68,7 @@ def drill_command(
         try:
             results = _in_simulation(wanted)
         except (DemoError, ControlError) as error:
-            raise Failure(f"drill --sim: {error}", EXIT_REFUSED, as_json=as_json) from error
+            raise Failure(f"drill --sim: {error}", as_json=as_json) from error
     else:
         answers = [
             ask(ctx, "drill", as_json=as_json, drill=name, timeout_s=timeout_s) for name in wanted
@@ -83,7 +83,7 @@ def drill_command(
     failed = [str(result["drill"]) for result in results if not result["passed"]]
     if failed:
         text = f"failed: {', '.join(failed)}; do not start a session before it is understood"
-        raise Failure(text, EXIT_REFUSED)
+        raise Failure(text)
 
 
 def _event(result: Mapping[str, Any]) -> dict[str, Any]:
@@ -105,11 +105,13 @@ def _in_simulation(wanted: list[str | None]) -> list[dict[str, Any]]:
         arguments = ["daemon.cli.sim_command", "--symbols", ",".join(SIM_SYMBOLS)]
         with Process("simulated venue", arguments, directory / "sim.log") as venue:
             ready = venue.read_json_line()
-            config = _write_config(directory, ready)
+            caps = fitted_caps("demo", SIM_SYMBOLS, ready)
+            tables = {"metrics": {"enabled": False}, "caps": caps}
+            config = write_box(directory, ready, SIM_SYMBOLS, tables)
             command = ["daemon", "--config", str(config)]
             with Process("seatriald", command, directory / "seatriald.log") as daemon:
                 socket = directory / "state" / "control.sock"
-                _wait_ready(socket, daemon)
+                until_ready(socket, daemon)
                 results = [
                     result
                     for one in wanted
@@ -120,28 +122,6 @@ def _in_simulation(wanted: list[str | None]) -> list[dict[str, Any]]:
         result["detail"]["orders_in_venue_ledger"] = orders
         result["passed"] = result["passed"] and not orders
     return results
-
-
-def _write_config(directory: Path, ready: Mapping[str, Any]) -> Path:
-    caps: dict[str, Any] = tomllib.loads(CAPS_FILE.read_text())["caps"]
-    caps["symbols"] = {name: caps["symbols"][name] for name in SIM_SYMBOLS}
-    tables = {"metrics": {"enabled": False}, "caps": caps}
-    return write_box(directory, ready, SIM_SYMBOLS, tables)
-
-
-def _wait_ready(socket: Path, daemon: Process) -> None:
-    clock = SystemClock()
-    deadline_ns = clock.monotonic_ns() + int(READY_DEADLINE_S * 1e9)
-    while clock.monotonic_ns() < deadline_ns:
-        if not daemon.is_running:
-            raise DemoError(f"seatriald ended at once: {daemon.last_words()}")
-        try:
-            if call(socket, "status", timeout_s=2).get("gate_state") == "READY":
-                return
-        except ControlError:
-            pass
-        time.sleep(LOOK_S)
-    raise DemoError(f"seatriald not READY in {READY_DEADLINE_S:.0f} s: {daemon.last_words()}")
 
 
 if __name__ == "__main__":

@@ -24,13 +24,11 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from control.tool.command_frame import Failure
-from control.tool.failures import EXIT_REFUSED
-from daemon.assembly import account_fingerprint, own_credentials
-from daemon.cli.config_option import CONFIG
+from daemon.assembly import own_credentials
+from daemon.cli.config_option import CONFIG, known_config
 from daemon.errors import SeatrialError
 from daemon.model.user_text import text_of
-from daemon.settings import SettingsError, load_config
-from daemon.shell.keys.credentials import load_credentials
+from daemon.shell.keys.credentials import account_fingerprint, load_credentials
 from daemon.shell.process.secrecy import forbid_core_dumps
 
 FILE = click.Path(dir_okay=False, path_type=Path)
@@ -82,7 +80,7 @@ def keys_file(key: Path, out: Path) -> None:
     try:
         pem = key.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
-        raise _refused(
+        raise Failure(
             f"{key}: cannot be read as a PEM key; make one with `seatrial keys new`"
         ) from None
     if sys.stdin.isatty():
@@ -91,17 +89,17 @@ def keys_file(key: Path, out: Path) -> None:
         api_key = sys.stdin.readline()
     api_key = api_key.strip()
     if not (api_key.isascii() and api_key.isalnum() and len(api_key) <= API_KEY_CHARS_MAX):
-        raise _refused("an API key is letters and digits: copy the whole of it; nothing is written")
+        raise Failure("an API key is letters and digits: copy the whole of it; nothing is written")
     text = f'api_key = "{api_key}"\ned25519_private_key = """\n{pem.strip()}\n"""\n'
     if '"""' in pem or "\\" in pem:
-        raise _refused(f"{key}: is no PEM key; make one with `seatrial keys new`")
+        raise Failure(f"{key}: is no PEM key; make one with `seatrial keys new`")
     made = out.with_name(f"{out.name}.new") if _is_empty(out) else out
     _write_new(made, text.encode())
     try:
         found = load_credentials(made, {})
     except SeatrialError as error:
         made.unlink()
-        raise _refused(f"{error}; nothing was written") from error
+        raise Failure(f"{error}; nothing was written") from error
     made.replace(out)
     account = account_fingerprint(found.api_key)
     click.echo(f"{out}: {found.kind} key of account {account}, mode 0600")
@@ -112,13 +110,11 @@ def keys_file(key: Path, out: Path) -> None:
 @CONFIG
 def keys_check(config_path: Path) -> None:
     """Say where the daemon's key comes from, and that it belongs to its environment alone."""
+    config = known_config(config_path)
     try:
-        config = load_config(config_path)
         found = own_credentials(config.settings)
-    except SettingsError as error:
-        raise _refused(str(error)) from error
     except SeatrialError as error:
-        raise _refused(str(error)) from error
+        raise Failure(str(error)) from error
     environment = config.settings.venue.environment
     click.echo(
         f"{found.kind} key of account {account_fingerprint(found.api_key)} from {found.source}; "
@@ -142,11 +138,11 @@ def _write_new(path: Path, content: bytes) -> None:
     try:
         file_fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except FileExistsError:
-        raise _refused(
+        raise Failure(
             f"{path} is there already and is never overwritten; take another --out"
         ) from None
     except OSError as error:
-        raise _refused(f"{path}: {error.strerror}; take another --out") from error
+        raise Failure(f"{path}: {error.strerror}; take another --out") from error
     try:
         with os.fdopen(file_fd, "wb") as out:
             os.fchmod(out.fileno(), 0o600)  # whatever the umask says
@@ -156,8 +152,4 @@ def _write_new(path: Path, content: bytes) -> None:
     except OSError as error:
         with contextlib.suppress(OSError):
             path.unlink()
-        raise _refused(f"{path}: {error.strerror}; nothing was kept") from error
-
-
-def _refused(message: str) -> Failure:
-    return Failure(message, EXIT_REFUSED)
+        raise Failure(f"{path}: {error.strerror}; nothing was kept") from error

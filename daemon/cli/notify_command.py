@@ -7,11 +7,10 @@ from pathlib import Path
 
 import click
 
-from control.tool.command_frame import wiring
-from control.tool.daemon_lookup import default_config
+from control.tool.failures import EXIT_USAGE
 from daemon.assembly_notify import services_of
+from daemon.cli.config_option import CONFIG, known_config
 from daemon.errors import SeatrialError
-from daemon.settings import SettingsError, load_config
 from daemon.shell.health.notice_sender import NotSentError
 from daemon.shell.health.notices import Notice, NoticeLevel
 from daemon.shell.process.clock import SystemClock
@@ -23,23 +22,19 @@ def notify_group() -> None:
 
 
 @notify_group.command("test")
-@click.option("--config", type=click.Path(path_type=Path), help="Configuration with [notify].")
-@click.pass_context
-def notify_test(ctx: click.Context, *, config: Path | None) -> None:
+@CONFIG
+def notify_test(config_path: Path) -> None:
     """Send a message to each service now, whatever the level and the hours say."""
-    path = config or default_config(wiring(ctx).socket_path)
-    if path is None:
-        raise click.UsageError("name the configuration with --config FILE")
+    settings = known_config(config_path, EXIT_USAGE).settings
     try:
-        settings = load_config(path).settings
         services = services_of(settings.notify)
-    except SettingsError as error:
-        raise click.UsageError(str(error)) from error
     except (SeatrialError, ValueError) as error:
         raise click.ClickException(str(error)) from error
     if not services:
-        raise click.UsageError(f"{path}: [notify] names no url; set urls or urls_file")
-    notice = Notice(NoticeLevel.INFO, "a test of [notify]", f"from {path}", SystemClock().now_ns())
+        raise click.UsageError(f"{config_path}: [notify] names no url; set urls or urls_file")
+    notice = Notice(
+        NoticeLevel.INFO, "a test of [notify]", f"from {config_path}", SystemClock().now_ns()
+    )
     failed = 0
     for name, service in services:
         try:

@@ -149,11 +149,12 @@ def life(client_order_id: str, lines: list[dict[str, Any]]) -> Iterator[str]:
     for line in lines:
         ts_ns = int(line["ts_ns"])
         after = f"{(ts_ns - before_ns) / _MS_NS:,.3f}" if before_ns else ""
-        at = datetime.fromtimestamp(ts_ns // 1_000_000_000, UTC)
-        time = f"{at:%H:%M:%S}.{ts_ns % 1_000_000_000 // 1_000:06d}"
+        time = ""
         try:
+            at = datetime.fromtimestamp(ts_ns // 1_000_000_000, UTC)
+            time = f"{at:%H:%M:%S}.{ts_ns % 1_000_000_000 // 1_000:06d}"
             step = _step(line)
-        except (KeyError, TypeError, AttributeError, ArithmeticError):
+        except (KeyError, TypeError, ValueError, OSError, AttributeError, ArithmeticError):
             kind = clean(line["event_type"])
             step = f"{kind}: this line is damaged; `seatrial evidence verify` names it"
         yield f"{line['seq']:>8}  {time:<15}  {after:>10}  {step}"

@@ -4,8 +4,6 @@ Exit codes: 0 a session may start (the pass is in the state directory, and `star
 2 it may not; 1 the configuration cannot be used or the pass cannot be written, so none is left.
 """
 
-import hashlib
-import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -16,14 +14,14 @@ import click
 from control.control_errors import ControlError
 from control.tool.client import call
 from control.tool.gating_drills import run_gating_drills
-from daemon.cli.config_option import CONFIG
+from daemon.cli.config_option import CONFIG, known_config
 from daemon.errors import SeatrialError
 from daemon.live_gate import mode_of
 from daemon.model.enums import Mode
-from daemon.model.launch_checks import Check
-from daemon.settings import Config, SettingsError, TrialSettings, load_config
-from daemon.shell.keys.credentials import load_credentials
-from daemon.shell.keys.key_environments import read_live_file, shared_with
+from daemon.model.launch_checks import Check, failed, passed
+from daemon.settings import Config, TrialSettings
+from daemon.shell.keys.credentials import account_fingerprint, load_credentials
+from daemon.shell.keys.key_environments import read_live_file, shared_with, tokens_of
 from daemon.shell.link.link_config import Credentials
 from daemon.shell.link.venue_urls import endpoints_of
 from daemon.shell.process.secrecy import forbid_core_dumps
@@ -61,7 +59,6 @@ PORTFOLIO_ASKED = (
 SYMBOL_ASKED = ("order_qty_base_max", "order_notional_quote_max", "exposure_quote_max")
 """What the launch procedure names: sizing, orders an hour and day, exposure, drawdown."""
 FILE = click.Path(path_type=Path)
-_BETWEEN_TOKENS = re.compile(rb"[\s\"'=,;:{}\[\]]+")
 
 
 @click.command("preflight")
@@ -94,11 +91,7 @@ def preflight_command(
     """May a session start? Gates, kill drill, credentials, caps, live blocked, in one list."""
     forbid_core_dumps()
     moment = now or utc_now()
-    try:
-        config = load_config(config_path)
-    except SettingsError as error:
-        lines = "\n".join(f"{config_path}: {line}" for line in error.violations)
-        raise click.ClickException(lines) from error
+    config = known_config(config_path, EXIT_UNUSABLE, as_json=as_json)
     settings = config.settings
     facts = read_journal(journal or settings.state_dir / "journal")
     mode = mode_of(settings.venue.environment)
@@ -151,15 +144,15 @@ def trial_checks(trials: TrialSettings, base: Path, now: datetime) -> Iterator[C
                 age_hours_max=trials.age_hours_max,
             )
         except (CourseError, OSError) as error:
-            yield Check("trial", ok=False, sentence=f"course {name}: {error}")
+            yield failed("trial", f"course {name}: {error}")
             continue
         problem = why_not_passed(reports, asked, now)
-        passed = f"course {name} passed with bot version {version[:12]}"
+        if not problem:
+            yield passed("trial", f"course {name} passed with bot version {version[:12]}")
+            continue
         files = "".join(f" --file {file}" for file in trials.files)
         words = f"--course {name} --seed {trials.seed}{files} -- {' '.join(trials.command)}"
-        sentence = f"course {name}: {problem}" if problem else passed
-        mend = f"`seatrial trial {words}`" if problem else ""
-        yield Check("trial", ok=not problem, sentence=sentence, mend=mend)
+        yield failed("trial", f"course {name}: {problem}", f"`seatrial trial {words}`")
 
 
 # ------------------------------------------------------------------ the running daemon
@@ -176,10 +169,10 @@ def daemon_checks(
 ) -> Iterator[Check]:
     """Kill switch reachable; the daemon knows its venue, is unlatched, runs this very file."""
     if isinstance(status, str):
-        yield Check(name="kill_switch_reachable", ok=False, sentence=status)
+        yield failed("kill_switch_reachable", status)
         return
     socket = config.settings.socket_path
-    yield Check(name="kill_switch_reachable", ok=True, sentence=f"the daemon answers on {socket}")
+    yield passed("kill_switch_reachable", f"the daemon answers on {socket}")
     open_incidents = status.get("incidents_open", 0)
     gate = status.get("gate_state")
     faults = [
@@ -197,14 +190,11 @@ def daemon_checks(
         mend="; ".join(mend for _, mend in found),
     )
     running = str((facts.run_start or {}).get("config_hash", "unknown"))
-    same = running == config.config_hash
-    yield Check(
-        name="daemon_config",
-        ok=same,
-        sentence="the daemon runs on this configuration"
-        if same
-        else f"the daemon was booted with config {running[:12]}, this is {config.config_hash[:12]}",
-    )
+    if running == config.config_hash:
+        yield passed("daemon_config", "the daemon runs on this configuration")
+    else:
+        told = f"booted with config {running[:12]}, this is {config.config_hash[:12]}"
+        yield failed("daemon_config", f"the daemon was {told}")
 
 
 # ------------------------------------------------------------------ credentials
@@ -218,36 +208,30 @@ def credentials_check(config: Config, facts: JournalFacts, live_files: tuple[Pat
     except SeatrialError as error:
         mine, unread = None, str(error)
     if mine is not None:
-        account = _fingerprint(mine.api_key.encode())
+        account = account_fingerprint(mine.api_key)
     elif facts.run_start is not None and "lets others read it" not in unread:
         account = _account(facts)  # systemd credentials: only the unit sees the key itself
     else:
-        return Check(name=name, ok=False, sentence=unread, mend="mend the credentials file")
+        return failed(name, unread, "mend the credentials file")
     live_files = (*live_files, *config.settings.credentials.live_files)
     for path in live_files:
         try:
             raw = read_live_file(path)
         except SeatrialError as error:
-            return Check(name=name, ok=False, sentence=str(error), mend="see the reason")
+            return failed(name, str(error), "see the reason")
         if shared := _shared_with(raw, account, mine):
-            return Check(name=name, ok=False, sentence=f"{path} holds the same {shared}")
+            return failed(name, f"{path} holds the same {shared}")
     compared = f"in none of {len(live_files)} live key files"
     if not live_files:
         compared = "no live key file named (--live-keys) to compare with"
-    return Check(name=name, ok=True, sentence=f"account {account}: {compared}")
+    return passed(name, f"account {account}: {compared}")
 
 
 def _shared_with(raw: bytes, account: str, mine: Credentials | None) -> str:
     """What a live key file shares with our key: "key", "secret" or nothing."""
-    tokens = {token for token in _BETWEEN_TOKENS.split(raw) if token}
-    if account in {_fingerprint(token) for token in tokens}:
+    if account in {account_fingerprint(token.decode()) for token in tokens_of(raw)}:
         return "api_key"
     return shared_with(raw, mine) if mine is not None else ""
-
-
-def _fingerprint(api_key: bytes) -> str:
-    """As the daemon journals its account."""
-    return hashlib.sha256(api_key).hexdigest()[:16]
 
 
 def _account(facts: JournalFacts) -> str:
@@ -262,21 +246,21 @@ def live_blocked_check(config: Config, status: Mapping[str, Any] | str) -> Check
     try:
         endpoints_of(config.settings.venue)
     except SeatrialError as error:
-        return Check(name=name, ok=False, sentence=str(error))
+        return failed(name, str(error))
     turned = status.get("gating") if isinstance(status, Mapping) else None
     gating = turned if isinstance(turned, Mapping) else {"enabled": False, "armed": False}
     mode = status.get("mode") if isinstance(status, Mapping) else None
     if mode == Mode.LIVE.value:
-        return Check(name=name, ok=False, sentence="the daemon is in mode live", mend="stop it")
+        return failed(name, "the daemon is in mode live", "stop it")
     if gating.get("enabled") is not False or gating.get("armed") is not False:
         reason = f"gating: enabled={gating.get('enabled')}, armed={gating.get('armed')}"
-        return Check(name=name, ok=False, sentence=reason.lower(), mend="disarm, then disable")
-    failed = [drill.drill for drill in run_gating_drills() if not drill.passed]
-    if failed:
-        reason = f"gating drills failed: {', '.join(failed)}"
-        return Check(name=name, ok=False, sentence=reason, mend="do not use this installation")
+        return failed(name, reason.lower(), "disarm, then disable")
+    weak = [drill.drill for drill in run_gating_drills() if not drill.passed]
+    if weak:
+        reason = f"gating drills failed: {', '.join(weak)}"
+        return failed(name, reason, "do not use this installation")
     reason = f"enabled=false, armed=false; hosts are {environment}'s own; gating drills A-G refuse"
-    return Check(name=name, ok=True, sentence=reason)
+    return passed(name, reason)
 
 
 def caps_check(config: Config) -> Check:

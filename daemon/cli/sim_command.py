@@ -8,21 +8,21 @@ import asyncio
 import contextlib
 import gc
 import json
-import math
 import os
 import signal
 import sys
 import tempfile
-from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 import uvloop
 
 import daemon.shell.process.web_client  # noqa: F401 - it imports aiohttp as cheaply as may be
+from control.tool.finite_range import FiniteRange
 from daemon.shell.process.clock import SystemClock
 from daemon.shell.process.tasks import spawn
+from daemon.shell.process.whole_file import write_whole
 from daemon.shell.sim_host.host import SimHost
 from daemon.shell.sim_host.options import (
     Built,
@@ -48,22 +48,7 @@ if TYPE_CHECKING:
 EXIT_BAD_OPTION = 2
 
 
-class Pace(click.FloatRange):
-    """A number above zero (or from zero on) that is neither endless nor no number at all."""
-
-    name = "number"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        """As a float range; NaN is in every range, and infinity in some."""
-        number = float(super().convert(value, param, ctx))
-        if not math.isfinite(number):
-            self.fail(f"{value} is not a finite number.", param, ctx)
-        return number
-
-
-POSITIVE = Pace(min=0, min_open=True)
+POSITIVE = FiniteRange(min=0, min_open=True)
 
 
 @click.command("sim")
@@ -108,7 +93,7 @@ POSITIVE = Pace(min=0, min_open=True)
     "--flow-rate",
     default=30.0,
     show_default=True,
-    type=Pace(min=0),
+    type=FiniteRange(min=0),
     help="Background events/s/symbol.",
 )
 @click.option("--balances", default="", help="ASSET=AMOUNT,… instead of the default grants.")
@@ -254,7 +239,7 @@ async def _serve(
     if state is not None:
         state.ended(exchange.ledger.pieces(exchange.venue, now_ns), pack(exchange, options.seed))
     if options.ledger is not None:
-        _write(options.ledger, exchange.ledger.pieces(exchange.venue, now_ns))
+        write_whole(options.ledger, exchange.ledger.pieces(exchange.venue, now_ns), 0o644)
 
 
 def _follower(built: Built, endpoints: "VenueEndpoints", clock: SystemClock) -> "MarketFollower":
@@ -307,14 +292,6 @@ def _check_writable(path: Path) -> None:
             pass
     except OSError as error:
         raise OptionError(f"--ledger {path}: cannot be written: {error}") from error
-
-
-def _write(path: Path, ledger: Iterable[bytes]) -> None:
-    """Whole or not at all: a reader never meets half a ledger."""
-    unfinished = path.with_name(path.name + ".tmp")
-    with unfinished.open("wb") as file:
-        file.writelines(ledger)
-    unfinished.replace(path)
 
 
 if __name__ == "__main__":

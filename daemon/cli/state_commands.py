@@ -9,20 +9,17 @@ import os
 import pwd
 import sys
 from pathlib import Path
-from typing import NoReturn
 
 import click
 
-from daemon.settings import Config, SettingsError, load_config
+from control.tool.command_frame import Failure
+from daemon.cli.config_option import CONFIG, known_config
 from daemon.shell.process.clock import SystemClock
 from daemon.shell.state.state_accept import accept_state
 from daemon.shell.state.state_proof import in_future_text, prove_state
 
 EXIT_DIFFERS = 1
 EXIT_UNUSABLE = 2
-CONFIG = click.option(
-    "--config", "config_path", required=True, type=click.Path(path_type=Path), help="Configuration."
-)
 
 
 @click.group("state")
@@ -35,7 +32,7 @@ def state_group() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Answer with one JSON object.")
 def check_command(config_path: Path, *, as_json: bool) -> None:
     """Say where journal, anchors and identity disagree; changes nothing."""
-    settings = _known(config_path).settings
+    settings = known_config(config_path, EXIT_UNUSABLE, as_json=as_json).settings
     proof = prove_state(
         settings.state_dir,
         account="",  # the key is often the unit's alone; a boot compares it
@@ -71,9 +68,9 @@ def accept_command(config_path: Path, reason: str, *, new_key: bool, set_aside: 
     Nothing is deleted. The next boot journals what was accepted, and counts from the venue's
     history what it can no longer know, before any session may start.
     """
-    settings = _known(config_path).settings
+    settings = known_config(config_path, EXIT_UNUSABLE).settings
     if not reason.strip():
-        _refuse("--reason: say why")
+        raise Failure("--reason: say why", EXIT_UNUSABLE)
     uid = os.getuid()
     try:
         done = accept_state(
@@ -86,7 +83,7 @@ def accept_command(config_path: Path, reason: str, *, new_key: bool, set_aside: 
             new_key=new_key,
         )
     except OSError as error:
-        _refuse(str(error))
+        raise Failure(str(error), EXIT_UNUSABLE) from error
     if not done.findings:
         click.echo(f"{settings.state_dir}: everything agrees; there is nothing to accept")
         return
@@ -97,21 +94,8 @@ def accept_command(config_path: Path, reason: str, *, new_key: bool, set_aside: 
     click.echo("start the daemon: it journals this, and looks at the venue's history first")
 
 
-def _known(config_path: Path) -> Config:
-    try:
-        return load_config(config_path)
-    except SettingsError as error:
-        _refuse("\n".join(f"{config_path}: {line}" for line in error.violations))
-
-
 def _name_of(uid: int) -> str:
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
         return f"uid {uid}"
-
-
-def _refuse(message: str) -> NoReturn:
-    for line in message.splitlines():
-        click.echo(f"seatrial: {line}", err=True)
-    sys.exit(EXIT_UNUSABLE)

@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 from control.control_errors import ControlError
+from control.tool.finite_range import FiniteRange
 from daemon.demo.box_config import caps_file
 from daemon.demo.demo_screen import Screen, near, program
 from daemon.demo.processes import DemoError
@@ -114,7 +115,7 @@ def check_command(
 @strategy_group.command("run")
 @_TARGET
 @click.option(
-    "--minutes", default=2.0, show_default=True, type=click.FloatRange(0.05, 1_440),
+    "--minutes", default=2.0, show_default=True, type=FiniteRange(0.05, 1_440),
     help="How long; Ctrl-C ends it in order before.",
 )  # fmt: skip
 @_SYMBOL

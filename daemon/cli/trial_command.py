@@ -3,7 +3,6 @@
 import json
 import os
 import platform
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +10,8 @@ from pathlib import Path
 import click
 import msgspec
 
+from control.tool.finite_range import FiniteRange
+from daemon.cli.course_ending import CourseEnding
 from daemon.demo.processes import DemoError
 from daemon.model.copies import replace
 from daemon.shell.process.clock import SystemClock, utc_text
@@ -30,15 +31,14 @@ from daemon.trials.judging.trial_report import (
 )
 from daemon.trials.judging.trial_verdict import ExitCode
 from daemon.trials.passed import BESIDE_THE_GATES, OBSERVATIONS, REPORT
-from daemon.trials.runner import Belief, BotEndedError, CourseRun, TrialResult, last_words
+from daemon.trials.runner import Belief, BotEndedError, CourseRun, last_words
 from daemon.trials.sandbox import Isolation, SandboxError, clean_environment, isolate
 from daemon.trials.trial_gateway import FEE_SYMBOL, TRIAL_CAPS, TrialGateway
-from daemon.trials.trial_venue import TrialVenue, VenueProcessError
+from daemon.trials.trial_venue import TrialVenue
 from daemon.venues.sim.listed_symbols import SYMBOLS
 from daemon.version import seatrial_version
 
-_COULD_NOT_RUN = (BotError, CourseError, DemoError, SandboxError, VenueProcessError, OSError)
-_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_COULD_NOT_RUN = (BotError, CourseError, DemoError, SandboxError, OSError)
 
 
 @click.command("trial", context_settings={"ignore_unknown_options": False})
@@ -69,7 +69,7 @@ _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 )
 @click.option(
     "--patience",
-    type=click.FloatRange(1, 3_600),
+    type=FiniteRange(1, 3_600),
     metavar="SECONDS",
     help="How long a trial waits until the bot trades.  [default: as the course says]",
 )
@@ -77,7 +77,7 @@ _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     "--flow-rate",
     default=30.0,
     show_default=True,
-    type=click.FloatRange(0, 1_000),
+    type=FiniteRange(0, 1_000),
     help="The market's pace: background events a second.",
 )
 @click.option(
@@ -123,9 +123,9 @@ def trial_command(
     Exit codes: 0 every required trial is PASS, 2 findings, 3 no finding but a required trial was
     NOT SHOWN, 1 it could not run.
     """
-    # Whatever ends the command ends the bot first, even where a shell has it ignore Ctrl-C.
-    for number in _ENDING:
-        signal.signal(number, _interrupt)
+    # Whatever ends the command ends the bot first.
+    ending = CourseEnding()
+    ending.install()
     try:
         chosen = _chosen(load_course(course), only)
         if lists:
@@ -149,9 +149,10 @@ def trial_command(
             seed=seed,
             symbol=symbol,
             flow_rate=flow_rate,
-            patience_s=patience,
+            patience_s=patience or chosen.patience_s,
             status_dir=status_dir,
             position=position,
+            ending=ending,
         )
         code = run.go(clock, allow_network=allow_network, as_json_line=as_json_line)
     except _COULD_NOT_RUN as error:
@@ -160,61 +161,53 @@ def trial_command(
     sys.exit(code)
 
 
-class _Run:
+class _Run(msgspec.Struct, frozen=True, kw_only=True):
     """One run of the command, from the namespaces to the report."""
 
-    def __init__(
-        self,
-        *,
-        course: Course,
-        command: Sequence[str],
-        files: Sequence[Path],
-        out: Path,
-        caps: str | None,
-        seed: int,
-        symbol: str,
-        flow_rate: float,
-        patience_s: float | None,
-        status_dir: Path | None,
-        position: str | None,
-    ) -> None:
-        self._course, self._command, self._files, self._out = course, tuple(command), files, out
-        self._seed, self._symbol, self._flow_rate = seed, symbol, flow_rate
-        self._caps = caps
-        """Of the gate; None: the bot meets the venue itself."""
-        self._patience_s = patience_s or course.patience_s
-        self._status_dir, self._position = status_dir, position
+    course: Course
+    command: tuple[str, ...]
+    files: tuple[Path, ...]
+    out: Path
+    caps: str | None
+    """Of the gate; None: the bot meets the venue itself."""
+    seed: int
+    symbol: str
+    flow_rate: float
+    patience_s: float
+    status_dir: Path | None
+    position: str | None
+    ending: CourseEnding
 
     def go(self, clock: SystemClock, *, allow_network: bool, as_json_line: bool) -> ExitCode:
         """Run the course and write the report; the exit code."""
         began_ns = clock.now_ns()
-        bot_version, hashes = version_of(self._command, self._files)
-        work = self._out / "work"
+        bot_version, hashes = version_of(self.command, self.files)
+        work = self.out / "work"
         work.mkdir(parents=True, exist_ok=True)
         isolation = Isolation(loopback_only=False, own_disk=False)
         if not allow_network:
             isolation = isolate(work)
         environment, taken = clean_environment(os.environ)
         venue = TrialVenue(
-            self._out,
+            self.out,
             work,
-            seed=self._seed,
-            symbols=",".join(dict.fromkeys((self._symbol, FEE_SYMBOL))),
-            flow_rate=self._flow_rate,
+            seed=self.seed,
+            symbols=",".join(dict.fromkeys((self.symbol, FEE_SYMBOL))),
+            flow_rate=self.flow_rate,
         )
-        results = self._play(venue, work, environment, clock, isolation)
-        observed = observations_of([(one.trial.name, one.observation) for one in results])
-        (self._out / OBSERVATIONS).write_text(json.dumps(observed) + "\n")
+        rows = self._play(venue, work, environment, clock, isolation)
+        observed = observations_of([(one.trial.name, one.observation) for one in rows])
+        (self.out / OBSERVATIONS).write_text(json.dumps(observed) + "\n")
         facts = RunFacts(
-            course=self._course.name,
-            course_hash=course_hash(self._course),
-            about=self._course.about,
-            mode="direct" if self._caps is None else f"through the gate, caps {self._caps}",
-            command=self._command,
+            course=self.course.name,
+            course_hash=course_hash(self.course),
+            about=self.course.about,
+            mode="direct" if self.caps is None else f"through the gate, caps {self.caps}",
+            command=self.command,
             bot_version=bot_version,
             files=hashes,
-            seed=self._seed,
-            symbol=self._symbol,
+            seed=self.seed,
+            symbol=self.symbol,
             started=utc_text(began_ns)[:19] + "Z",
             seconds=round((clock.now_ns() - began_ns) / 1e9, 1),
             seatrial=seatrial_version(),
@@ -223,17 +216,16 @@ class _Run:
             loopback_only=isolation.loopback_only,
             environment_taken=tuple(taken),
         )
-        rows = [TrialRow(one.trial, one.verdict, one.seconds, one.notes) for one in results]
         report = as_json(facts, rows)
         text = json.dumps(report, indent=2) + "\n"
-        (self._out / REPORT).write_text(text)
-        if self._status_dir is not None:
-            kept = {"course": msgspec.to_builtins(self._course), "observations": observed}
+        (self.out / REPORT).write_text(text)
+        if self.status_dir is not None:
+            kept = {"course": msgspec.to_builtins(self.course), "observations": observed}
             for name, what in zip(BESIDE_THE_GATES, (text, json.dumps(kept) + "\n"), strict=True):
-                (self._status_dir / name.format(course=self._course.name)).write_text(what)
-        (self._out / "report.md").write_text(as_markdown(facts, rows))
-        (self._out / "report.html").write_text(as_html(facts, rows))
-        _say(f"{sentence_of(rows)} Report: {self._out / 'report.html'}")
+                (self.status_dir / name.format(course=self.course.name)).write_text(what)
+        (self.out / "report.md").write_text(as_markdown(facts, rows))
+        (self.out / "report.html").write_text(as_html(facts, rows))
+        _say(f"{sentence_of(rows)} Report: {self.out / 'report.html'}")
         if as_json_line:
             click.echo(json.dumps(report))
         return exit_code_of(rows)
@@ -245,12 +237,17 @@ class _Run:
         environment: dict[str, str],
         clock: SystemClock,
         isolation: Isolation,
-    ) -> list[TrialResult]:
-        log = self._out / "bot.log"
+    ) -> list[TrialRow]:
+        log = self.out / "bot.log"
         gateway: TrialGateway | None = None
-        if self._caps is not None:
+        if self.caps is not None:
             gateway = TrialGateway(
-                self._out / "gate", venue, symbol=self._symbol, caps=self._caps, clock=clock
+                self.out / "gate",
+                venue,
+                symbol=self.symbol,
+                caps=self.caps,
+                clock=clock,
+                pause=self.ending.pause,
             )
         venue.start()
         bot: BotProcess | None = None
@@ -258,26 +255,27 @@ class _Run:
             if gateway is not None:
                 gateway.start()
             bot = BotProcess(
-                self._command,
-                venue.values(self._symbol) if gateway is None else gateway.values(),
+                self.command,
+                venue.values(self.symbol) if gateway is None else gateway.values(),
                 work=work,
                 log=log,
                 environment=environment,
             )
             run = CourseRun(
-                self._course,
+                self.course,
                 venue,
                 bot,
                 clock,
                 gateway=gateway,
                 own_disk=isolation.own_disk,
-                patience_s=self._patience_s,
+                patience_s=self.patience_s,
                 belief=self._belief(log),
                 say=_say,
+                pause=self.ending.pause,
             )
             results = run.run()
             books = venue.ledger() if gateway is None else gateway.ledger()
-            (self._out / "ledger.json").write_text(json.dumps(books) + "\n")
+            (self.out / "ledger.json").write_text(json.dumps(books) + "\n")
             return results
         except BotEndedError as error:
             raise BotError(
@@ -291,8 +289,8 @@ class _Run:
             venue.stop()
 
     def _belief(self, log: Path) -> Belief | None:
-        base = SYMBOLS[self._symbol].base
-        return None if self._position is None else Belief(self._position, log, base)
+        base = SYMBOLS[self.symbol].base
+        return None if self.position is None else Belief(self.position, log, base)
 
 
 def _chosen(course: Course, only: Sequence[str]) -> Course:
@@ -305,12 +303,6 @@ def _chosen(course: Course, only: Sequence[str]) -> Course:
         return course
     kept = tuple(one for one in course.trials if one.name in only or one.judge == "calm")
     return replace(course, trials=kept)
-
-
-def _interrupt(number: int, _frame: object) -> None:
-    for one in _ENDING:
-        signal.signal(one, signal.SIG_IGN)  # what ends the bot is not to be cut short
-    raise BotError(f"ended by {signal.Signals(number).name}")
 
 
 def _say(words: str) -> None:

@@ -5,6 +5,7 @@ Exit codes: 0 everything has ended in order, 1 a part could not be started or di
 
 import contextlib
 import fcntl
+import itertools
 import json
 import queue
 import signal
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from control.control_errors import ControlError
 from control.status_snapshot import tightening_lines
@@ -182,6 +184,10 @@ def _config(place: Path, ready: dict[str, Any], wanted: tuple[tuple[str, ...], s
     config = place / "seatrial.toml"
     if config.exists():
         click.echo(f"box       {config} (as it was)")
+        if given := of_a_new_box(click.get_current_context()):
+            click.echo(
+                f"note      {given}: only for a new box; edit that file, or name another --dir"
+            )
         return config
     symbols, strategy, caps = wanted
     chosen = [word for symbol in symbols or ("BTCUSDT",) for word in ("--symbol", symbol)]
@@ -191,9 +197,16 @@ def _config(place: Path, ready: dict[str, Any], wanted: tuple[tuple[str, ...], s
         input=json.dumps(ready), capture_output=True, text=True, timeout=READY_S, check=False,
     )  # fmt: skip
     if made.returncode:
-        raise DemoError(made.stderr.strip() or made.stdout.strip())
+        raise DemoError((made.stderr or made.stdout).strip().removeprefix("seatrial: "))
     click.echo(f"box       {config} (new)")
     return config
+
+
+def of_a_new_box(ctx: click.Context) -> str:
+    """Options that were typed and mean nothing to a box that is there already."""
+    named = {"symbols": "--symbol", "strategy": "--strategy", "caps": "--caps"}
+    typed = (ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE for name in named)
+    return ", ".join(itertools.compress(named.values(), typed))
 
 
 def _bring_up(

@@ -5,9 +5,11 @@ Rules of this file:
 2. A fill is booked once: by ExecId, whatever road it comes by.
 3. Finished orders are kept up to a bound, then forgotten; their ids stay known for a while longer,
    so that an echo of the past is not taken for a stranger.
+4. What is bounded is an OrderedDict: it forgets its oldest at once. The first key of a dict costs a
+   step over each that was deleted before it: 0.7 us a fill at 5,000.
 """
 
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
@@ -26,8 +28,11 @@ FLOW_POINTS_MAX = 2_000
 
 def trade_id_of(exec_id: ExecId) -> int:
     """The venue's trade id in an ExecId (`symbol:trade_id:venue_order_id`); -1 without one."""
-    parts = exec_id.split(":")
-    return int(parts[1]) if len(parts) == 3 and parts[1].isdigit() else -1
+    try:
+        _, trade_id, _ = exec_id.split(":")
+        return int(trade_id)
+    except ValueError:
+        return -1
 
 
 def order_fields(order: Order) -> dict[str, Any]:
@@ -83,13 +88,13 @@ class Books:
         self.open: dict[ClientOrderId, Order] = {}
         """Orders that may still change: not terminal, or terminal with fills owed."""
         self._by_strategy: dict[StrategyId, dict[ClientOrderId, Order]] = {}
-        self._finished: dict[ClientOrderId, None] = {}
-        self._forgotten: dict[ClientOrderId, None] = {}
+        self._finished: OrderedDict[ClientOrderId, None] = OrderedDict()
+        self._forgotten: OrderedDict[ClientOrderId, None] = OrderedDict()
         self._by_stem: dict[str, ClientOrderId] = {}
         """Orders of both, by what their ids share with those of their cancels and amends."""
-        self._exec_ids: dict[InstrumentId, dict[ExecId, None]] = {}
+        self._exec_ids: dict[InstrumentId, OrderedDict[ExecId, None]] = {}
         self.last_trade: dict[InstrumentId, int] = {}
-        self.counts: dict[OrderStatus, int] = {}
+        self.counts: dict[OrderStatus, int] = dict.fromkeys(OrderStatus, 0)
         """Orders by status, of all that this process has seen."""
         self.flows: dict[str, Decimal] = {}
         """Net change of each asset by our fills and fees since the books' epoch."""
@@ -158,47 +163,49 @@ class Books:
             else:
                 self.open.pop(cid, None)
                 self._finish(cid)
-        else:
+        elif mine.get(cid) is not order:  # else it stands where it belongs
             self._finished.pop(cid, None)
             mine[cid] = order
             self.open[cid] = order
 
     def book(self, fill: Fill, order: Order) -> None:
         """Book one new fill on its order. The caller has asked `has_fill`."""
-        order.exec_ids.add(fill.exec_id)
-        order.cum_qty += fill.qty
-        order.cum_quote += fill.qty * fill.price
-        if order.cum_qty > order.venue_cum_qty:  # noqa: PLR1730 - max() costs three times as much
-            order.venue_cum_qty = order.cum_qty
-        seen = self._exec_ids.get(fill.instrument_id)
+        exec_id, instrument_id, qty = fill.exec_id, fill.instrument_id, fill.qty
+        order.exec_ids.add(exec_id)
+        order.cum_qty = cum_qty = order.cum_qty + qty
+        order.cum_quote += qty * fill.price
+        if cum_qty > order.venue_cum_qty:  # noqa: PLR1730 - max() costs three times as much
+            order.venue_cum_qty = cum_qty
+        seen = self._exec_ids.get(instrument_id)
         if seen is None:
-            seen = self._exec_ids[fill.instrument_id] = {}
-        seen[fill.exec_id] = None
+            seen = self._exec_ids[instrument_id] = OrderedDict()
+        seen[exec_id] = None
         if len(seen) > EXEC_IDS_PER_INSTRUMENT_MAX:
-            del seen[next(iter(seen))]
-        trade_id = trade_id_of(fill.exec_id)
-        if trade_id > self.last_trade.get(fill.instrument_id, -1):
-            self.last_trade[fill.instrument_id] = trade_id
-        if order.status.is_terminal or order.bot_order_id:  # else it stands where it belongs
+            seen.popitem(last=False)
+        trade_id = trade_id_of(exec_id)
+        if trade_id > self.last_trade.get(instrument_id, -1):
+            self.last_trade[instrument_id] = trade_id
+        if order.status.is_terminal or order.bot_order_id:
             self.index(order)
 
     def count(self, old: OrderStatus | None, new: OrderStatus) -> None:
         """An order came (`old` None) or changed its status."""
         if old is not None:
-            self.counts[old] = self.counts.get(old, 0) - 1
-        self.counts[new] = self.counts.get(new, 0) + 1
+            self.counts[old] -= 1
+        self.counts[new] += 1
 
     def flow(self, changes: Mapping[str, Decimal]) -> None:
         """Add one fill's changes to the net flows."""
-        self.flow_mark += 1
+        mark = self.flow_mark = self.flow_mark + 1
+        flows, history = self.flows, self._flow_points
         for asset, change in changes.items():
-            before = self.flows.get(asset, ZERO)
-            after = self.flows[asset] = before + change
-            points = self._flow_points.get(asset)
+            before = flows.get(asset, ZERO)
+            after = flows[asset] = before + change
+            points = history.get(asset)
             if points is None:
-                points = self._flow_points[asset] = deque(maxlen=FLOW_POINTS_MAX)
-                points.append((self.flow_mark - 1, before))
-            points.append((self.flow_mark, after))
+                points = history[asset] = deque(maxlen=FLOW_POINTS_MAX)
+                points.append((mark - 1, before))
+            points.append((mark, after))
 
     def has_passed(self, asset: str, flow: Decimal, since_mark: int) -> bool:
         """Whether the asset's net flow stood at `flow` at any moment since `since_mark`.
@@ -241,15 +248,13 @@ class Books:
         self.sized.discard(cid)
         self._finished[cid] = None
         while len(self._finished) > self._retained:
-            oldest = next(iter(self._finished))
-            del self._finished[oldest]
+            oldest, _ = self._finished.popitem(last=False)
             gone = self.orders.pop(oldest)
             if gone.bot_order_id:
                 self.dropped.append(gone)
             self._forgotten[oldest] = None
             if len(self._forgotten) > FORGOTTEN_MAX:
-                lost = next(iter(self._forgotten))
-                del self._forgotten[lost]
+                lost, _ = self._forgotten.popitem(last=False)
                 self._by_stem.pop(stem_of(lost), None)
 
     # ------------------------------------------------------------------ durable form
@@ -270,10 +275,12 @@ class Books:
         for data in state["orders"]:
             order = from_plain(Order, data)
             self.orders[order.client_order_id] = order
-        self._finished = dict.fromkeys(state["finished"])
-        self._forgotten = dict.fromkeys(state["forgotten"])
+        self._finished = OrderedDict.fromkeys(state["finished"])
+        self._forgotten = OrderedDict.fromkeys(state["forgotten"])
         self._by_stem = {stem_of(one): one for one in (*self._forgotten, *self.orders)}
-        self._exec_ids = {iid: dict.fromkeys(seen) for iid, seen in state["exec_ids"].items()}
+        self._exec_ids = {
+            iid: OrderedDict.fromkeys(seen) for iid, seen in state["exec_ids"].items()
+        }
         self.last_trade = dict(state["last_trade"])
         self.flows = {asset: Decimal(change) for asset, change in state["flows"].items()}
         for order in self.orders.values():

@@ -89,6 +89,7 @@ class Engine:
         """Begin HALTED, with the gate DOWN and empty books."""
         self._config = config
         self._ctx = TurnContext(config, interceptor)
+        self._risk = interceptor.risk
         self.own_id = self._ctx.books.own_id
         """The id of the order that a request of ours is about, by what their ids share."""
         self._market = LatestMarket()
@@ -148,24 +149,22 @@ class Engine:
         Raises:
             InvariantViolation: a promise of the house is broken; the process must stop.
         """
-        ctx = self._ctx
+        ctx, risk = self._ctx, self._risk
         ctx.now_ns = turn.ts_ns
         ctx.effects = []
-        ctx.interceptor.risk.ids.head = turn.head
+        risk.ids.head = turn.head
         if not self._armed:
             self._begin()
-        elif self._housekeeping.overslept():
+        elif turn.ts_ns >= self._housekeeping.overdue_ns and self._housekeeping.overslept():
             self._session_control.settle_turn()
         kind = type(turn.input)
         self._handlers[kind](turn.input)
         if kind is not MarketData or ctx.effects or ctx.ledger.notices or ctx.troubles:
             self._session_control.settle_turn()
             self._bots.settle(turn.input)
-        valuation = ctx.interceptor.risk.valuation
-        if valuation.ledger.due and (equity := valuation.take_record()) is not None:
+        if risk.ledger.due and (equity := risk.valuation.take_record()) is not None:
             ctx.record(EventType.EQUITY, equity.to_plain())
-        effects, ctx.effects = tuple(ctx.effects), []
-        return effects
+        return tuple(ctx.effects)
 
     def _begin(self) -> None:
         """First turn of a run: close what a crash left open, and start the clockwork."""

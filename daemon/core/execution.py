@@ -14,7 +14,7 @@ from daemon.core.pending_queries import Ask
 from daemon.core.replaces import Replaces
 from daemon.core.turn_context import TurnContext, names_of
 from daemon.model import journal_records as journal
-from daemon.model.amounts import plain
+from daemon.model.amounts import ZERO, plain
 from daemon.model.enums import (
     OrderStatus,
     RejectKind,
@@ -54,9 +54,7 @@ class Execution:
     # ------------------------------------------------------------------ reports
     def on_report(self, report: ExecutionReport) -> Order | None:
         """Take one report; the order it is about, or None when it is not ours."""
-        order = self._ctx.books.orders.get(report.client_order_id)
-        if order is None:
-            order = self.stranger(report)
+        order = self._ctx.books.orders.get(report.client_order_id) or self.stranger(report)
         if order is not None:
             self.absorb(order, report)
         return order
@@ -84,21 +82,21 @@ class Execution:
 
     def check_quantities(self, order: Order) -> None:
         """Whole means FILLED; more than the whole is an alarm; less than claimed is fetched."""
-        ctx = self._ctx
-        is_whole = order.cum_qty >= order.qty
-        if is_whole and order.status is not _FILLED:
-            ctx.fire(order, _FILL, "booked fills add up to the whole")
-        elif order.status in _BEFORE_FILLS and order.cum_qty > 0:
+        ctx, cum_qty = self._ctx, order.cum_qty
+        if cum_qty >= order.qty:
+            if order.status is not _FILLED:
+                ctx.fire(order, _FILL, "booked fills add up to the whole")
+            if cum_qty > order.qty:
+                ctx.trouble(
+                    StopTrigger.OVERFILL,
+                    f"order {order.client_order_id} is filled beyond its quantity: "
+                    f"{plain(cum_qty)} of {plain(order.qty)}",
+                    symbol_of(order.instrument_id),
+                    {"client_order_id": order.client_order_id},
+                )
+        elif order.status in _BEFORE_FILLS and cum_qty > ZERO:
             ctx.fire(order, _PARTIAL, "fill before the acknowledgement")
-        if is_whole and order.cum_qty > order.qty:
-            ctx.trouble(
-                StopTrigger.OVERFILL,
-                f"order {order.client_order_id} is filled beyond its quantity: "
-                f"{plain(order.cum_qty)} of {plain(order.qty)}",
-                symbol_of(order.instrument_id),
-                {"client_order_id": order.client_order_id},
-            )
-        if order.venue_cum_qty > order.cum_qty:
+        if order.venue_cum_qty > cum_qty:
             grace = ctx.config.owed_fill_grace_ns
             ctx.pending_queries.ask(order.client_order_id, "fills owed", ctx.now_ns, delay_ns=grace)
         elif order.status.is_terminal:

@@ -20,6 +20,8 @@ from daemon.model.records import EventType
 from daemon.model.stop_triggers import StopTrigger
 
 _NS_PER_MS = 1_000_000
+NEVER_NS = 1 << 62
+"""Later than any time."""
 
 
 class Housekeeping:
@@ -30,6 +32,8 @@ class Housekeeping:
         self._ctx = ctx
         self._rounds = rounds
         self._due_ns = 0
+        self.overdue_ns = NEVER_NS
+        """From then on it comes so late that nothing of the process ran meanwhile (`overslept`)."""
         self._heartbeat_ns = 0
         self.queue_age_ms = 0
         """The oldest input since the last heartbeat."""
@@ -43,14 +47,13 @@ class Housekeeping:
         """Come round again in a while."""
         ctx = self._ctx
         self._due_ns = ctx.now_ns + ctx.config.housekeeping_period_ns
+        self.overdue_ns = self._due_ns + ctx.config.process_gap_ns
         ctx.effects.append(ArmTimer(HOUSEKEEPING, self._due_ns))
 
     def overslept(self) -> bool:
-        """Look at the clock before anything else: True when the process had not run for a while."""
+        """Ask before anything else when `overdue_ns` is over: True when a session missed it."""
         ctx = self._ctx
         late_ns = ctx.now_ns - self._due_ns
-        if not self._due_ns or late_ns < ctx.config.process_gap_ns:
-            return False
         self.wind_up()
         if not ctx.ledger.session.session_id:
             return False

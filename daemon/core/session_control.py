@@ -321,7 +321,13 @@ class SessionControl:
         if ctx.troubles:
             for incident in self.incidents.open_asked():
                 self._stop_for(incident)
-        self._follow_gate()
+        if (
+            ctx.gate.state is not self._last_gate
+            or ctx.trading_state is not _ACTIVE
+            or self._last_gate is not _READY
+            or self.incidents.reduce_only
+        ):  # else nothing of it has changed: by far the most turns
+            self._follow_gate()
         if self.ending is not None:
             self.progress()
 
@@ -372,10 +378,8 @@ class SessionControl:
             ctx.record(EventType.GATE_STATE, fields)
             self._last_gate = state
             self.symbols.follow_gate()
-        reduce_only, trading = self.incidents.reduce_only, ctx.trading_state
-        if state is _READY and not reduce_only and trading is _ACTIVE:
-            return  # by far the most turns
-        if not self.active or trading is _HALTED:
+        reduce_only = self.incidents.reduce_only
+        if not self.active or ctx.trading_state is _HALTED:
             return
         if state is not _READY:
             ctx.set_trading(TradingState.REDUCING, f"the gate is {state}")

@@ -101,13 +101,13 @@ class StrategyRunner:
         for spec in self._ctx.config.strategies:
             self._build(spec)
         for host in list(self.hosts.values()):
-            self._call(host, "on_start", partial(host.strategy.on_start, host.view))
+            self._call(host, "on_start", host.strategy.on_start)
 
     def stop(self) -> None:
         """Tell every strategy that the session ends, and let it go."""
         self.started = False
         for host in list(self.hosts.values()):
-            self._guard(host, "on_stop", partial(_last_call, host))
+            self._call(host, "on_stop", partial(_last_call, host.strategy))
         self.hosts.clear()
         self._by_instrument.clear()
 
@@ -131,50 +131,52 @@ class StrategyRunner:
     def on_market(self, top: TopOfBook) -> None:
         """A new top of book, to the strategies that asked for the instrument."""
         for host in self._by_instrument.get(top.instrument_id, ()):
-            self._call(host, "on_market", partial(host.strategy.on_market, host.view, top))
+            self._call(host, "on_market", host.strategy.on_market, top)
 
     def on_trade(self, trade: TradeTick) -> None:
         """A public trade, to the strategies that asked for the instrument."""
         for host in self._by_instrument.get(trade.instrument_id, ()):
-            self._call(host, "on_trade", partial(host.strategy.on_trade, host.view, trade))
+            self._call(host, "on_trade", host.strategy.on_trade, trade)
 
     def on_report(self, order: Order, report: ExecutionReport) -> None:
         """A report on an order, to the strategy that wished for it."""
         host = self.hosts.get(order.strategy_id)
         if host is not None:
-            self._call(host, "on_report", partial(host.strategy.on_report, host.view, report))
+            self._call(host, "on_report", host.strategy.on_report, report)
 
     def on_timer(self, timer_id: str) -> None:
         """A timer wished by a TimerIntent is due."""
         name, _, timer = timer_id.removeprefix(TIMER_PREFIX).partition(":")
         host = self.hosts.get(StrategyId(name))
         if host is not None:
-            self._call(host, "on_timer", partial(host.strategy.on_timer, host.view, timer))
+            self._call(host, "on_timer", host.strategy.on_timer, timer)
 
-    def _call(self, host: HostedStrategy, where: str, call: Callable[[], Iterable[Wish]]) -> None:
-        wishes = self._guard(host, where, call)
-        if wishes:
-            self._perform(host, wishes, depth=0)
-
-    def _guard(
-        self, host: HostedStrategy, where: str, call: Callable[[], Iterable[Wish]]
-    ) -> tuple[Wish, ...]:
-        limit = self._ctx.config.wishes_per_call_max
+    def _call(
+        self,
+        host: HostedStrategy,
+        where: str,
+        call: Callable[..., Iterable[Wish]],
+        *told: object,
+        depth: int = 0,
+    ) -> None:
         try:
-            wishes = tuple(call())
+            wishes = tuple(call(host.view, *told))
         except Exception as error:  # noqa: BLE001 - a user's own code may raise anything
             self._drop(host, where, error)
-            return ()
+            return
+        if not wishes:
+            return
+        limit = self._ctx.config.wishes_per_call_max
         if len(wishes) > limit:
             self._drop(
                 host, where, ValueError(f"{len(wishes)} wishes in one call, at most {limit}")
             )
-            return ()
+            return
         for wish in wishes:
             if problem := misshapen(wish):
                 self._drop(host, where, TypeError(problem))
-                return ()
-        return wishes
+                return
+        self._perform(host, wishes, depth=depth)
 
     def _drop(self, host: HostedStrategy, where: str, error: Exception) -> None:
         strategy_id = host.view.strategy_id
@@ -219,9 +221,8 @@ class StrategyRunner:
             return
         denied = self.place(intent)
         if denied and depth < DENIAL_DEPTH_MAX:
-            call = partial(host.strategy.on_denied, host.view, intent, denied)
-            more = self._guard(host, "on_denied", call)
-            self._perform(host, more, depth=depth + 1)
+            call = host.strategy.on_denied
+            self._call(host, "on_denied", call, intent, denied, depth=depth + 1)
 
     def place(self, intent: PlaceIntent) -> str:
         """One wish through the interceptor; the deny code, or empty when it left."""
@@ -265,8 +266,8 @@ class StrategyRunner:
         self._ctx.effects.append(ArmTimer(timer_id, wish.at_ns))
 
 
-def _last_call(host: HostedStrategy) -> tuple[Wish, ...]:
-    host.strategy.on_stop(host.view)
+def _last_call(strategy: Strategy, view: View) -> tuple[Wish, ...]:
+    strategy.on_stop(view)
     return ()
 
 

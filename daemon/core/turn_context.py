@@ -22,7 +22,7 @@ from daemon.model.bots import bot_of
 from daemon.model.checks import invariant
 from daemon.model.effects import CloseHalt, Effect, QueryOrder, Record, RefreshInstruments
 from daemon.model.enums import OrderStatus, TradingState
-from daemon.model.ids import InstrumentId, VenueOrderId, symbol_of
+from daemon.model.ids import InstrumentId, symbol_of
 from daemon.model.intents import PlaceIntent
 from daemon.model.orders import AmendOrder, CancelOrder, NewOrder, Order
 from daemon.model.plain_values import to_plain
@@ -165,56 +165,46 @@ class TurnContext:
         if reason in OF_THE_VENUES_LIST:
             self.effects.append(RefreshInstruments(intent.instrument_id))
 
-    def move(
-        self,
-        order: Order,
-        trigger: Trigger,
-        why: str,
-        *,
-        venue_order_id: VenueOrderId | None = None,
-        venue_cum_qty: Decimal = ZERO,
-        source: str = "",
-        ts_venue_ns: int = 0,
-        venue_list_id: str | None = None,
-    ) -> None:
-        """Fire one row of the lifecycle table; nothing is written when nothing changes.
+    def fire(
+        self, order: Order, trigger: Trigger, why: str, report: ExecutionReport | None = None
+    ) -> bool:
+        """Move an order by one row of the lifecycle table, as far as its line says anything new.
 
-        Raises:
-            ImpossibleTransition: the row is not listed; the order is as it was.
+        An impossible move becomes an incident. True when the row is listed.
         """
-        old = order.status
-        row = advance(
-            old,
-            trigger,
-            acknowledged=order.venue_order_id is not None,
-            partly_filled=order.cum_qty > 0,
-        )
-        seen = venue_order_id or order.venue_order_id
-        claimed = max(order.venue_cum_qty, venue_cum_qty)
-        listed = order.venue_list_id or (venue_list_id if order.order_list is not None else None)
-        is_same = row.new == old and seen == order.venue_order_id
-        if is_same and claimed == order.venue_cum_qty and listed == order.venue_list_id:
-            return
-        self.ledger.move(
-            order,
-            row.new,
-            self.now_ns,
-            venue_order_id=seen,
-            venue_cum_qty=claimed,
-            ts_venue_ns=ts_venue_ns,
-            venue_list_id=listed,
-        )
-        cum_text = plain(order.cum_qty)
+        old, known, claimed = order.status, order.venue_order_id, order.venue_cum_qty
+        cum_qty, listed = order.cum_qty, order.venue_list_id
+        try:
+            row = advance(
+                old, trigger, acknowledged=known is not None, partly_filled=cum_qty > ZERO
+            )
+        except ImpossibleTransition as error:
+            self._impossible(order, f"{error} ({why})")
+            return False
+        new, seen, source, ts_venue_ns = row.new, known, "", 0
+        is_same = new is old
+        if report is not None:
+            source, ts_venue_ns = report.source._value_, report.ts_venue_ns
+            seen = report.venue_order_id or known
+            is_same = is_same and seen == known
+            if report.cum_qty > claimed:
+                claimed, is_same = report.cum_qty, False
+            if order.order_list is not None and not listed and report.venue_list_id:
+                listed, is_same = report.venue_list_id, False
+        if is_same:
+            return True
+        self.ledger.move(order, new, self.now_ns, seen, claimed, ts_venue_ns, listed)
+        cum_text = plain(cum_qty)
         fields: journal.OrderStateRecord = {
             "client_order_id": order.client_order_id,
             "symbol": symbol_of(order.instrument_id),
             "instrument_id": order.instrument_id,
             "order_id": seen,
             "old": old._value_,
-            "new": row.new._value_,
+            "new": new._value_,
             "why": why,
             "cum_qty": cum_text,
-            "venue_cum_qty": cum_text if claimed == order.cum_qty else plain(claimed),
+            "venue_cum_qty": cum_text if claimed == cum_qty else plain(claimed),
             "source": source,
         }
         if order.bot_order_id and ts_venue_ns:
@@ -222,7 +212,7 @@ class TurnContext:
         if listed is not None:
             fields["order_list_id"] = listed
         self.record(_ORDER_STATE, fields)
-        if old.is_terminal and not row.new.is_terminal:
+        if old.is_terminal and not new.is_terminal:
             # Its hold is taken again: whoever reads the journal needs all that it is held for.
             self.resolved(order, "adopted", f"{trigger.value} after {old.value}: {why}")
         if row.alarm:
@@ -230,37 +220,18 @@ class TurnContext:
                 StopTrigger.LIFECYCLE,
                 f"order {order.client_order_id} was {old}: {row.note}",
                 symbol_of(order.instrument_id),
-                {"client_order_id": order.client_order_id, "old": old.value, "new": row.new.value},
+                {"client_order_id": order.client_order_id, "old": old.value, "new": new.value},
             )
-
-    def fire(
-        self, order: Order, trigger: Trigger, why: str, report: ExecutionReport | None = None
-    ) -> bool:
-        """Move an order by the table; an impossible move becomes an incident. True when listed."""
-        try:
-            if report is None:
-                self.move(order, trigger, why)
-            else:
-                self.move(
-                    order,
-                    trigger,
-                    why,
-                    venue_order_id=report.venue_order_id,
-                    venue_cum_qty=report.cum_qty,
-                    source=report.source._value_,
-                    ts_venue_ns=report.ts_venue_ns,
-                    venue_list_id=report.venue_list_id,
-                )
-        except ImpossibleTransition as error:
-            self.trouble(
-                StopTrigger.LIFECYCLE,
-                f"order {order.client_order_id}: {error} ({why})",
-                symbol_of(order.instrument_id),
-                {"client_order_id": order.client_order_id, "status": order.status.value},
-            )
-            self.pending_queries.ask(order.client_order_id, "impossible report", self.now_ns)
-            return False
         return True
+
+    def _impossible(self, order: Order, why: str) -> None:
+        self.trouble(
+            StopTrigger.LIFECYCLE,
+            f"order {order.client_order_id}: {why}",
+            symbol_of(order.instrument_id),
+            {"client_order_id": order.client_order_id, "status": order.status.value},
+        )
+        self.pending_queries.ask(order.client_order_id, "impossible report", self.now_ns)
 
     def query(self, order: Order) -> None:
         """Ask the venue what became of an order."""

@@ -13,10 +13,9 @@ from typing import Any, Self
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
-from control.tool.status_text import amount
+from control.tool.status_text import amount, event_line, small_caps_table
 from daemon.shell.process.clock import SystemClock
 
 STEPS_SHOWN = 6
@@ -25,7 +24,6 @@ EVENTS_MAX = 8
 PLAIN_FIRST_NS = 1_000_000_000
 """A session that has just been started has nothing to show."""
 PLAIN_PERIOD_NS = 3_000_000_000
-BAR_WIDTH = 14
 AMOUNT_DIGITS = 6
 """Significant digits of an amount for people; the journal and `--json` have all of them."""
 
@@ -113,11 +111,12 @@ class Screen:
         events = max(0, min(EVENTS_MAX, room - caps - 1))
         parts: list[RenderableType] = [_row(line) for line in head]
         parts += [_title("steps"), *steps]
-        if self._status.get("caps"):
-            parts += [_title("fullest caps"), caps_table(self._status, caps)]
+        if (table := small_caps_table(self._status, caps)) is not None:
+            table.show_header = False
+            parts += [_title("fullest caps"), table]
         if events and self._events:
             parts.append(_title("journal"))
-            parts += [_row(Text(event_line(one))) for one in self._events[-events:]]
+            parts += [_row(event_line(one)) for one in self._events[-events:]]
         return Group(*parts)
 
 
@@ -173,34 +172,6 @@ def positions(status: Mapping[str, Any]) -> list[Text]:
         )
         for symbol, row in (status.get("positions") or {}).items()
     ]
-
-
-def event_line(event: Mapping[str, Any]) -> str:
-    """One journal line, for people: when, what, which order."""
-    parts = [str(event.get("ts", ""))[11:19], f"{event.get('event_type', ''):<16}"]
-    keys = ("symbol", "side", "qty", "price", "deny_reason", "trigger", "msg", "client_order_id")
-    parts += [str(event[key]) for key in keys if event.get(key)]
-    return "  ".join(parts)
-
-
-def caps_table(status: Mapping[str, Any], rows: int) -> Table:
-    """The most used caps first, as bars."""
-    table = Table(box=None, pad_edge=False, show_header=False)
-    for justify in ("left", "left", "right", "left"):
-        table.add_column(justify=justify, no_wrap=True, overflow="ellipsis")
-    for row in sorted(status.get("caps") or (), key=_share, reverse=True)[:rows]:
-        share = min(1.0, _share(row))
-        filled = round(share * BAR_WIDTH)
-        style = "green" if share < 0.7 else "yellow" if share < 1 else "red"
-        bar = Text("█" * filled + "░" * (BAR_WIDTH - filled) + f" {share:4.0%}", style=style)
-        used, limit = (amount(row[key], AMOUNT_DIGITS) for key in ("used", "limit"))
-        table.add_row(str(row["cap"]), str(row.get("symbol") or ""), f"{used} of {limit}", bar)
-    return table
-
-
-def _share(row: Mapping[str, Any]) -> float:
-    limit = float(row["limit"])
-    return float(row["used"]) / limit if limit else 0.0
 
 
 def near(path: str | Path, here: Path | None) -> str:

@@ -11,7 +11,6 @@ import os
 import shutil
 import subprocess
 import sys
-import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from daemon.demo.demo_screen import Screen, program
 from daemon.demo.freqtrade_bot import run_freqtrade
 from daemon.demo.gateway_session import start_session, write_config
 from daemon.demo.naive_bot import SYMBOL
-from daemon.demo.processes import DemoError, Process, fetch_ledger
+from daemon.demo.processes import DemoError, Process, ask_venue, fetch_ledger
 from daemon.shell.gateway.bot_keys import new_key, write_key
 
 LOOPS = 10
@@ -106,7 +105,7 @@ class LostAnswers:
         self, where: str, name: str, ready: Mapping[str, Any], route: DemoRoute
     ) -> dict[str, Any]:
         admin = str(ready["admin"])
-        _post(f"{admin}/faults", _FAULT)
+        ask_venue(admin, "faults", _FAULT)
         self._screen.say(f"{self._bot} {where}; every answer to a placement is lost")
         if self._bot == "freqtrade":
             believed = run_freqtrade(
@@ -159,11 +158,3 @@ def is_safe(result: Mapping[str, Any]) -> bool:
 def _bought(ledger: Mapping[str, Any]) -> list[Any]:
     """Orders of the account that traded; the market's own are nobody's."""
     return [one for one in ledger["orders"] if one["side"] == "BUY" and one["status"] == "FILLED"]
-
-
-def _post(url: str, body: object) -> None:
-    if not url.startswith("http://127.0.0.1:"):
-        raise DemoError(f"the demo's venue is on loopback, not at {url}")
-    request = urllib.request.Request(url, data=json.dumps(body).encode())  # noqa: S310 - see above
-    with urllib.request.urlopen(request, timeout=30):  # noqa: S310 - see above
-        return

@@ -19,8 +19,8 @@ from control.control_errors import ControlError
 from control.tool.client import call
 from daemon.demo.demo_screen import Screen, near, program
 from daemon.demo.gateway_session import start_session, write_config
-from daemon.demo.processes import DemoError, Process
-from daemon.demo.run import POLL_S, SHOWN_EVENTS, evidence_report
+from daemon.demo.processes import POLL_S, DemoError, Process
+from daemon.demo.run import SHOWN_EVENTS, evidence_report
 from daemon.shell.gateway.bot_keys import new_key, write_key
 from daemon.shell.process.clock import monotonic_s
 from daemon.trials.bot import BotError, BotProcess

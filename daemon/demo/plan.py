@@ -30,35 +30,8 @@ class DemoOptions(msgspec.Struct, frozen=True, kw_only=True):
     as_json: bool = False
 
 
-class Sizing(msgspec.Struct, frozen=True, kw_only=True):
-    """How large one symbol is traded and capped: base quantity per quote, and its caps in base."""
-
-    qty: str
-    order_max: str
-    position_max: str
-    notional_max: str
-    exposure_max: str
-    """Notional and exposure in the symbol's quote asset."""
-
-
-SIZES: Mapping[str, Sizing] = {
-    "BTCUSDT": Sizing(
-        qty="0.002",
-        order_max="0.02",
-        position_max="0.05",
-        notional_max="1500",
-        exposure_max="4000",
-    ),
-    "ETHUSDT": Sizing(
-        qty="0.04", order_max="0.4", position_max="1", notional_max="1500", exposure_max="4000"
-    ),
-    "BNBUSDT": Sizing(
-        qty="0.2", order_max="2", position_max="5", notional_max="1500", exposure_max="4000"
-    ),
-    "XRPETH": Sizing(
-        qty="60", order_max="600", position_max="3000", notional_max="1", exposure_max="5"
-    ),
-}
+QTY = {"BTCUSDT": "0.002", "ETHUSDT": "0.04", "BNBUSDT": "0.2", "XRPETH": "60"}
+"""What one quote of a symbol offers, in base; of a symbol that is not here, as of XRPETH."""
 
 
 def recorded_symbol(recording: Path) -> str:
@@ -96,18 +69,17 @@ def strategies_of(options: DemoOptions) -> dict[str, Any]:
     """A two-sided quoter on each symbol and a heartbeat; probers where the caps are tiny."""
     tables: dict[str, Any] = {}
     for symbol in symbols_of(options):
-        size = SIZES.get(symbol, SIZES["XRPETH"])
         tables[f"quoter-{symbol.lower()}"] = {
             "class": "quoter",
             "symbols": [symbol],
-            "params": {"qty": size.qty, **QUOTING},
+            "params": {"qty": _qty(symbol), **QUOTING},
         }
     if options.caps == "tiny":
         return {
             f"prober-{symbol.lower()}": {
                 "class": "prober",
                 "symbols": [symbol],
-                "params": {"qty": plain(decimal_of(SIZES.get(symbol, SIZES["XRPETH"]).qty) / 2)},
+                "params": {"qty": plain(decimal_of(_qty(symbol)) / 2)},
             }
             for symbol in symbols_of(options)
         }
@@ -115,9 +87,13 @@ def strategies_of(options: DemoOptions) -> dict[str, Any]:
     tables["heartbeat"] = {
         "class": "heartbeat",
         "symbols": [first],
-        "params": {"qty": SIZES.get(first, SIZES["XRPETH"]).qty, **BEATING},
+        "params": {"qty": _qty(first), **BEATING},
     }
     return tables
+
+
+def _qty(symbol: str) -> str:
+    return QTY.get(symbol, QTY["XRPETH"])
 
 
 def toml_text(table: Mapping[str, Any], prefix: str = "") -> str:

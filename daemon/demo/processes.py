@@ -1,5 +1,6 @@
-"""The demo's processes: the simulated venue and the daemon, started and stopped in order."""
+"""Processes of ours, the simulated venue and the daemon: started, asked and stopped in order."""
 
+import contextlib
 import json
 import os
 import queue
@@ -7,19 +8,28 @@ import signal
 import subprocess
 import sys
 import threading
+import time
+import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
+from control.control_errors import ControlError
+from control.tool.client import call
 from daemon.shell.process.child_processes import end_with_parent
+from daemon.shell.process.clock import monotonic_s
 
 START_DEADLINE_S = 30.0
 STOP_DEADLINE_S = 40.0
+CALL_DEADLINE_S = 30.0
+READY_DEADLINE_S = 60.0
+LOOK_DEADLINE_S = 2.0
+POLL_S = 0.2
 
 
 class DemoError(RuntimeError):
-    """A step of the demo failed; the message says which and where its log is."""
+    """A step with a process of ours failed; the message says which and where its log is."""
 
 
 _COMPLAINTS = ("WARNING", "ERROR", "CRITICAL")
@@ -150,10 +160,49 @@ class Process:
         self._lines.put(None)
 
 
-def fetch_ledger(admin: str) -> dict[str, Any]:
-    """The venue's own books, as it tells them now."""
+def until_ready(
+    socket: Path, daemon: Process, within_s: float = READY_DEADLINE_S
+) -> dict[str, Any]:
+    """Wait until the daemon knows its venue; its status then.
+
+    Raises:
+        DemoError: it ended, or was not READY in time.
+    """
+    deadline = monotonic_s() + within_s
+    while monotonic_s() < deadline:
+        if not daemon.is_running:
+            raise DemoError(f"{daemon.name} ended at once: {daemon.last_words()}")
+        with contextlib.suppress(ControlError):  # not up yet
+            status = call(socket, "status", timeout_s=LOOK_DEADLINE_S)
+            if status.get("gate_state") == "READY":
+                return status
+        time.sleep(POLL_S)
+    raise DemoError(f"{daemon.name} not READY in {within_s:.0f} s; see {daemon.log}")
+
+
+def ask_venue(admin: str, name: str, body: object = None) -> Any:
+    """One call of the simulated venue's operator: a POST of `body`, a GET without one.
+
+    Raises:
+        DemoError: it is not on loopback, does not answer, or refuses.
+    """
     if not admin.startswith("http://127.0.0.1:"):
-        raise DemoError(f"the demo's venue is on loopback, not at {admin}")
-    with urllib.request.urlopen(f"{admin}/ledger", timeout=30) as answer:  # noqa: S310 - see above
-        made: dict[str, Any] = json.loads(answer.read())
+        raise DemoError(f"the simulated venue is on loopback, not at {admin}")
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(f"{admin}/{name}", data=data)  # noqa: S310 - see above
+    # Loopback is not asked through a proxy, whatever the environment says.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(request, timeout=CALL_DEADLINE_S) as answer:
+            return json.loads(answer.read())
+    except urllib.error.HTTPError as error:
+        said = error.read().decode(errors="replace")
+        raise DemoError(f"the venue refuses /sim/{name}: {said}") from error
+    except OSError as error:
+        raise DemoError(f"the venue does not answer /sim/{name}: {error}") from error
+
+
+def fetch_ledger(admin: str, since_ns: int = 0) -> dict[str, Any]:
+    """The venue's own books, as it tells them now."""
+    made: dict[str, Any] = ask_venue(admin, f"ledger?since_ns={since_ns}")
     return made

@@ -15,11 +15,15 @@ from control.tool.client import call
 from daemon.demo.box_config import fitted_caps, write_box
 from daemon.demo.demo_screen import Screen
 from daemon.demo.plan import DemoOptions, sim_arguments, strategies_of, symbols_of
-from daemon.demo.processes import DemoError, Process, fetch_ledger
-from daemon.shell.process.clock import SystemClock
+from daemon.demo.processes import (
+    POLL_S,
+    DemoError,
+    Process,
+    fetch_ledger,
+    until_ready,
+)
+from daemon.shell.process.clock import monotonic_s
 
-READY_DEADLINE_S = 30.0
-POLL_S = 0.2
 KILL_RESERVE_S = 4
 ORDER_RESERVE_S = 30.0
 """So much longer at most a session may take to its first order, on a slow machine."""
@@ -43,7 +47,6 @@ class Demo:
         self._socket = self._dir / "state" / "control.sock"
         self._ledger = self._dir / "ledger.json"
         self._restarts = 0
-        self._clock = SystemClock()
         self._daemon: Process | None = None
 
     def run(self) -> dict[str, Any]:
@@ -100,19 +103,8 @@ class Demo:
         self._daemon = Process(
             "seatriald", ["daemon", "--config", str(self._config)], self._dir / "seatriald.log"
         )
-        deadline = self._now_s() + READY_DEADLINE_S
-        while self._now_s() < deadline:
-            if not self._daemon.is_running:
-                raise DemoError(f"seatriald ended at once: {self._daemon.last_words()}")
-            status = self._status()
-            if status.get("gate_state") == "READY":
-                self._screen.say(f"seatriald READY and {status.get('trading_state')}")
-                return
-            time.sleep(POLL_S)
-        raise DemoError(f"seatriald not READY in {READY_DEADLINE_S:.0f} s; see seatriald.log")
-
-    def _now_s(self) -> float:
-        return self._clock.monotonic_ns() / 1e9
+        status = until_ready(self._socket, self._daemon)
+        self._screen.say(f"seatriald READY and {status.get('trading_state')}")
 
     def _status(self) -> dict[str, Any]:
         try:
@@ -157,19 +149,19 @@ class Demo:
     def _trade(self) -> None:
         """Watch until it is time for the drill; kill -9 and restart at seeded instants."""
         total = max(2.0, self._options.seconds - KILL_RESERVE_S)
-        begin = self._now_s()
+        begin = monotonic_s()
         end = begin + total
         span = total / (self._options.crashes + 1)
         crashes = [
             begin + span * (n + self._rng.uniform(0.5, 0.95)) for n in range(self._options.crashes)
         ]
-        while (now := self._now_s()) < end or (now < end + ORDER_RESERVE_S and self._is_untried()):
+        while (now := monotonic_s()) < end or (now < end + ORDER_RESERVE_S and self._is_untried()):
             if crashes and now >= crashes[0]:
                 crashes.pop(0)
                 self._crash()
             if self._daemon is not None and not self._daemon.is_running:
                 raise DemoError(f"seatriald ended by itself: {self._daemon.last_words()}")
-            self._screen.show(self._status(), self._events(), seconds_left=end - self._now_s())
+            self._screen.show(self._status(), self._events(), seconds_left=end - monotonic_s())
             time.sleep(POLL_S)
 
     def _is_untried(self) -> bool:

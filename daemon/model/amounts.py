@@ -42,12 +42,12 @@ def decimal_of(text: str | int | Decimal) -> Decimal:
 
 def plain(value: Decimal) -> str:
     """Write an amount without exponent and without trailing zeros: `0.0100` -> `0.01`."""
+    if not value:  # no sign, and most zeros have an exponent
+        return "0"
     text = str(value)
     if "E" in text:
         text = format(value, "f")
-    if "." in text:
-        text = text.rstrip("0").rstrip(".")
-    return "0" if text == "-0" else text
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def floor_to(value: Decimal, step: Decimal) -> Decimal:

@@ -162,3 +162,13 @@ class Check:
     def __post_init__(self) -> None:
         words = CHECKS[self.name]
         self.mend = "" if self.ok else self.mend or words.mend
+
+
+def passed(name: str, sentence: str) -> Check:
+    """All is well, and this is what was seen."""
+    return Check(name, ok=True, sentence=sentence)
+
+
+def failed(name: str, sentence: str, mend: str = "") -> Check:
+    """Something is to be mended; without `mend` as the list says."""
+    return Check(name, ok=False, sentence=sentence, mend=mend)

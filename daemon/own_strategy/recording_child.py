@@ -39,8 +39,6 @@ from daemon.settings import StrategySettings
 from daemon.shell.strategy_loader import StrategyConfigError, StrategyFactory, strategy_factory
 from riskcaps.words.denials import OF_THE_VENUES_LIST, DenyReason
 
-TICKS = 300
-STEP_MS = 200
 FINDINGS_MAX = 50
 LEAST_S = 1e-6
 """A timer of 0 never ends."""

@@ -86,7 +86,6 @@ NAME, INSTANCE = "bench", "bench1"
 _NO_STORM = Storm(count=1_000_000, window_ns=NS_PER_S)
 """What a test plays is no weather."""
 _OPERATOR = Actor(uid=0, pid=1, role="operator", name="bench")
-_V = VenueOrderStatus
 
 
 class WishRefusedError(ValueError):

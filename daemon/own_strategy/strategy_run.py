@@ -20,8 +20,8 @@ from control.tool.client import call
 from daemon.demo.box_config import fitted_caps, write_box
 from daemon.demo.demo_screen import Screen, near, program
 from daemon.demo.gateway_session import start_session
-from daemon.demo.processes import DemoError, Process
-from daemon.demo.run import POLL_S, SHOWN_EVENTS, evidence_report
+from daemon.demo.processes import POLL_S, DemoError, Process
+from daemon.demo.run import SHOWN_EVENTS, evidence_report
 from daemon.model.records import EventType
 from daemon.own_strategy.class_place import ClassPlace
 from daemon.shell.journal.segments import lines_of, segments

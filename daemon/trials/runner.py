@@ -8,7 +8,6 @@ Rules of this file:
 
 import re
 import signal
-import threading
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from pathlib import Path
@@ -16,11 +15,11 @@ from typing import Any
 
 import msgspec
 
+from daemon.demo.processes import DemoError
 from daemon.model.amounts import decimal_of
 from daemon.shell.process.clock import Clock
 from daemon.trials.bot import BotError, BotProcess
 from daemon.trials.judging.course import NEEDS_DISK, NEEDS_GATE, Course, Step, Trial
-from daemon.trials.judging.gate_denials import denials_of
 from daemon.trials.judging.judges import SHOWN, judge
 from daemon.trials.judging.observation import (
     S_NS,
@@ -33,10 +32,11 @@ from daemon.trials.judging.observation import (
     requests_of,
 )
 from daemon.trials.judging.pace import OrderPace, pace_of
+from daemon.trials.judging.trial_report import TrialRow
 from daemon.trials.judging.trial_verdict import TrialOutcome, Verdict, not_applicable, not_shown
 from daemon.trials.sandbox import fill_disk, free_disk
 from daemon.trials.trial_gateway import TrialGateway
-from daemon.trials.trial_venue import TrialVenue, VenueProcessError
+from daemon.trials.trial_venue import TrialVenue
 
 SILENT_TRIALS_MAX = 3
 """After so many in which the bot did not trade, the rest is not waited for."""
@@ -60,18 +60,6 @@ _SIGNALS = {
     "continue-bot": signal.SIGCONT,
     "end-bot": signal.SIGTERM,
 }
-
-
-class TrialResult(msgspec.Struct, frozen=True):
-    """One trial with its end."""
-
-    trial: Trial
-    verdict: Verdict
-    seconds: float
-    notes: tuple[str, ...] = ()
-    """What was repaired before it."""
-    observation: Observation | None = None
-    """What it was judged by; None when it was not played."""
 
 
 class BotEndedError(RuntimeError):
@@ -101,14 +89,16 @@ class CourseRun:
         patience_s: float,
         belief: "Belief | None",
         say: Callable[[str], None],
+        pause: Callable[[float], None],
     ) -> None:
+        """`pause` waits so many seconds, and raises where the course is to end."""
         self._course, self._venue, self._bot, self._clock = course, venue, bot, clock
         self._gateway = gateway
         # A bot behind the gate is judged by what passed on its own side of it.
         self._ledger = venue.ledger if gateway is None else gateway.ledger
         self._own_disk, self._patience_s, self._say = own_disk, patience_s, say
         self._belief = belief
-        self._stop = threading.Event()
+        self._pause = pause
         self._pace = OrderPace()
         self._silent = 0
         self._started_ns = 0
@@ -121,14 +111,14 @@ class CourseRun:
         """Why the bot does not run, when it was us who ended it."""
         self.has_traded = False
 
-    def run(self) -> list[TrialResult]:
+    def run(self) -> list[TrialRow]:
         """Every trial of the course, in order.
 
         Raises:
             BotEndedError: the bot ended before it had placed its first order.
-            VenueProcessError: the venue is gone.
+            DemoError: the venue is gone.
         """
-        results: list[TrialResult] = []
+        results: list[TrialRow] = []
         self._start_bot()
         for number, trial in enumerate(self._course.trials, 1):
             begun_ns = self._clock.monotonic_ns()
@@ -136,7 +126,7 @@ class CourseRun:
             self._notes, self._seen = [], None
             verdict = self._verdict_of(trial)
             seconds = (self._clock.monotonic_ns() - begun_ns) / S_NS
-            results.append(TrialResult(trial, verdict, seconds, tuple(self._notes), self._seen))
+            results.append(TrialRow(trial, verdict, seconds, tuple(self._notes), self._seen))
             self._say(f"        {verdict.outcome} ({seconds:.0f} s): {verdict.because}")
         return results
 
@@ -211,7 +201,7 @@ class CourseRun:
             if there and not prodded and waited_s > _PROD_AFTER_S:
                 prodded = True
                 self._venue.strike("fill_resting", {"symbol": there[0].symbol})
-            self._stop.wait(_LOOK_S)
+            self._pause(_LOOK_S)
         return False
 
     def _play(self, trial: Trial) -> Observation:
@@ -247,7 +237,7 @@ class CourseRun:
             positions=self._belief.positions(self._ledger()) if self._belief else (),
             exit_code=self._bot.exit_code if ended else None,
             ended_ns=self._deeds.ended_ns if ended else None,
-            denials=denials_of(self._gateway.denials(start_ns)) if self._gateway else (),
+            denials=self._gateway.denials(start_ns) if self._gateway else (),
             gate_stops=self._gateway.stops(start_ns) if self._gateway else (),
             venue_requests=requests_of({"wire": ledger.get("venue_wire", ())}),
         )
@@ -276,7 +266,7 @@ class CourseRun:
                 self._deeds.ended_ns = self._clock.now_ns()
             if until_ended and self._deeds.ended_ns is not None:
                 return
-            self._stop.wait(min(left_ns / S_NS, _LOOK_S / 4))
+            self._pause(min(left_ns / S_NS, _LOOK_S / 4))
         if not self._bot.is_running and self._deeds.ended_ns is None:
             self._deeds.ended_ns = self._clock.now_ns()
 
@@ -296,7 +286,7 @@ class CourseRun:
             free_disk(self._bot.work)
         elif step.do == "restart-venue":
             self._venue.stop()
-            self._stop.wait(float(arguments.get("down_s", 3)))
+            self._pause(float(arguments.get("down_s", 3)))
             self._venue.start()
         elif step.do == "deny" and self._gateway is not None:
             self._gateway.deny(arguments["caps"])
@@ -329,7 +319,7 @@ class CourseRun:
             if float(row["free"]) > 0:
                 try:
                     self._venue.post("deposit", {"asset": asset, "amount": f"-{row['free']}"})
-                except VenueProcessError:
+                except DemoError:
                     continue  # an order has taken it meanwhile
                 self._taken.append((asset, str(row["free"])))
 
@@ -375,7 +365,7 @@ class CourseRun:
         while not self._streams()[stream]:
             if self._clock.now_ns() > until_ns:
                 return False
-            self._stop.wait(_LOOK_S)
+            self._pause(_LOOK_S)
         return True
 
     def _streams(self) -> dict[str, Any]:

@@ -9,22 +9,20 @@ Rules of this file:
 import json
 import shutil
 import tempfile
-import threading
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from control.control_errors import ControlError
 from control.tool.client import call
-from daemon.demo.box_config import caps_file
-from daemon.demo.plan import toml_text
-from daemon.demo.processes import Process
+from daemon.demo.box_config import caps_file, write_box
+from daemon.demo.processes import DemoError, Process
 from daemon.shell.gateway.bot_keys import new_key, write_key
 from daemon.shell.process.clock import Clock
 from daemon.trials.gateway_wire import API_PATH, GatewayWire
-from daemon.trials.judging.gate_denials import GateStop
-from daemon.trials.trial_venue import TrialVenue, VenueProcessError
+from daemon.trials.judging.observation import GateDenial, GateStop
+from daemon.trials.trial_venue import TrialVenue
 
 BOT = "trial"
 TRIAL_CAPS = "trial"
@@ -43,14 +41,22 @@ class TrialGateway:
     """`TrialVenue` seen through the gate; the venue's own faults strike behind it."""
 
     def __init__(
-        self, directory: Path, venue: TrialVenue, *, symbol: str, caps: str, clock: Clock
+        self,
+        directory: Path,
+        venue: TrialVenue,
+        *,
+        symbol: str,
+        caps: str,
+        clock: Clock,
+        pause: Callable[[float], None],
     ) -> None:
         """`caps`: `trial`, a preset by name, or a TOML file. Nothing is started yet.
 
+        `pause` waits so many seconds, and raises where the course is to end.
+
         Raises:
-            DemoError: there is no such preset.
+            DemoError: there is no such preset, or it has no table for `symbol`.
             OSError: the caps cannot be read.
-            VenueProcessError: they have no table for `symbol`.
         """
         self._home, self._venue, self._symbol, self._clock = directory, venue, symbol, clock
         self._home.mkdir(parents=True, exist_ok=True)
@@ -61,7 +67,7 @@ class TrialGateway:
             for table in symbols.values():
                 table["position_short_base_max"] = table["position_long_base_max"]
         if symbol not in symbols:
-            raise VenueProcessError(f"--caps {caps}: write a table [caps.symbols.{symbol}]")
+            raise DemoError(f"--caps {caps}: write a table [caps.symbols.{symbol}]")
         self._symbols = [one for one in dict.fromkeys((symbol, FEE_SYMBOL)) if one in symbols]
         self._caps["symbols"] = {one: symbols[one] for one in self._symbols}
         # A socket's path is short, and the report's directory may be deep.
@@ -72,10 +78,10 @@ class TrialGateway:
         self._is_tight = False
         self._is_sure = False
         """Whether books and venue were compared since somebody began to put things right."""
-        self._stop = threading.Event()
+        self._pause = pause
         self._journal_at: dict[Path, int] = {}
         self._bot_ids: dict[str, str] = {}
-        self._denials: list[dict[str, Any]] = []
+        self._denials: list[GateDenial] = []
         self._incidents: dict[str, str] = {}
         self._stops: list[dict[str, Any]] = []
 
@@ -88,7 +94,7 @@ class TrialGateway:
         """Start the daemon and its session, and the wire before it.
 
         Raises:
-            VenueProcessError: the daemon did not become READY.
+            DemoError: the daemon did not become READY.
         """
         write_key(self.state, self._key)
         self._wire.start()
@@ -131,10 +137,10 @@ class TrialGateway:
                 row["client_order_id"] = self._bot_ids.get(own, own)
         return {**books, "venue_wire": books["wire"], "wire": self._wire.rows(since_ns)}
 
-    def denials(self, since_ns: int) -> list[dict[str, Any]]:
-        """The journal's `order_denied` lines since then."""
+    def denials(self, since_ns: int) -> list[GateDenial]:
+        """What the gate has denied since then."""
         self._read_journal()
-        return [line for line in self._denials if line["ts_ns"] >= since_ns]
+        return [one for one in self._denials if one.ts_ns >= since_ns]
 
     def stops(self, since_ns: int) -> list[GateStop]:
         """When the engine halted trading since then, with the sentence of the incident."""
@@ -165,7 +171,8 @@ class TrialGateway:
         elif not owner:
             return
         elif line["event_type"] == "order_denied":
-            self._denials.append(line)
+            told = (line["deny_reason"], line["symbol"], line["side"])
+            self._denials.append(GateDenial(line["ts_ns"], *told))
         else:
             self._bot_ids[line["client_order_id"]] = owner["client_order_id"]
 
@@ -197,7 +204,7 @@ class TrialGateway:
         """What an operator does until the gate lets the bot trade; in words, what was needed.
 
         Raises:
-            VenueProcessError: the daemon cannot be started.
+            DemoError: the daemon cannot be started.
         """
         done: list[str] = []
         self._is_sure = False
@@ -212,7 +219,7 @@ class TrialGateway:
                     return done
             except ControlError as error:
                 problem = str(error)
-            self._stop.wait(_LOOK_S)
+            self._pause(_LOOK_S)
         return [*done, f"the gate did not open in {_READY_S} s: {problem}"]
 
     def _is_trading(self, done: list[str]) -> bool:
@@ -254,7 +261,7 @@ class TrialGateway:
         try:
             call(self._socket, method, **params)
         except ControlError as error:
-            raise VenueProcessError(f"the daemon refuses {method}: {error}") from error
+            raise DemoError(f"the daemon refuses {method}: {error}") from error
 
     # ------------------------------------------------------------------ the daemon
     @property
@@ -273,31 +280,14 @@ class TrialGateway:
             daemon.stop()
 
     def _write_config(self) -> Path:
-        venue = self._venue.values(self._symbol)
-        keys = self._home / "credentials.toml"
-        keys.touch(mode=0o600)
-        keys.write_text(toml_text({"api_key": venue["key"], "api_secret": venue["secret"]}))
-        config = self._home / "seatrial.toml"
-        config.write_text(
-            "# Written by `seatrial trial --through-gate`; docs/CONFIG.md explains every key.\n"
-            + toml_text(
-                {
-                    "state_dir": str(self.state),
-                    "venue": {
-                        "environment": "sim",
-                        "symbols": self._symbols,
-                        **{name: venue[name] for name in ("rest", "ws_api", "streams")},
-                    },
-                    "credentials": {"file": str(keys)},
-                    "control": {"socket": str(self._socket)},
-                    "metrics": {"enabled": False},
-                    # As the demo's: an order without an answer is settled sooner than on a real
-                    # venue, whose requests may be held for longer.
-                    "session": {"unknown_settle_ms": 4_000, "audit_period_ms": 8_000},
-                    "gateway": {"listen": "127.0.0.1:0"},
-                    "bots": {BOT: {"symbols": [self._symbol]}},
-                    "caps": self._caps,
-                }
-            )
-        )
-        return config
+        tables = {
+            "control": {"socket": str(self._socket)},
+            "metrics": {"enabled": False},
+            # As the demo's: an order without an answer is settled sooner than on a real venue,
+            # whose requests may be held for longer.
+            "session": {"unknown_settle_ms": 4_000, "audit_period_ms": 8_000},
+            "gateway": {"listen": "127.0.0.1:0"},
+            "bots": {BOT: {"symbols": [self._symbol]}},
+            "caps": self._caps,
+        }
+        return write_box(self._home, self._venue.ready, self._symbols, tables)

@@ -7,11 +7,12 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal
 
 from daemon.errors import HostRefused
-from daemon.venues.adapter import VenueAdapter
 from daemon.venues.hosts import environments
 
 if TYPE_CHECKING:  # an HMAC key needs none of it
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    from daemon.venues.adapter import VenueAdapter
 
 
 def make_adapter(
@@ -22,7 +23,7 @@ def make_adapter(
     kind: Literal["hmac", "ed25519"],
     secret: "bytes | Ed25519PrivateKey",
     recv_window_ms: int,
-) -> VenueAdapter:
+) -> "VenueAdapter":
     """The adapter of one key; all environments of this build speak Binance Spot.
 
     Raises:
@@ -41,7 +42,7 @@ def make_adapter(
     )
 
 
-def public_adapter(environment: str, symbols: Iterable[str]) -> VenueAdapter:
+def public_adapter(environment: str, symbols: Iterable[str]) -> "VenueAdapter":
     """An adapter for public requests, before there is a key.
 
     Raises:

@@ -102,11 +102,16 @@ def hold_for(bot: RiskState, order: NewOrder, px: Decimal) -> None:
     """Hold an approved order against the bot's own caps too."""
     book, is_buy = bot.books.by_id[order.instrument_id], order.side is Side.BUY
     bot.fact(order.ts_ns)
-    bot.books.take_hold(
-        order.client_order_id, book, is_buy=is_buy, is_stop=order.order_type in STOP_TYPES,
-        qty=order.qty, px=px, phase=IN_FLIGHT, group=group_of(order.order_list),
-        first=first_before(order.order_list),
-    )  # fmt: skip
+    hold = bot.books.take_hold(
+        order.client_order_id,
+        book,
+        is_buy,
+        order.order_type in STOP_TYPES,
+        order.qty,
+        px,
+        IN_FLIGHT,
+    )
+    bot.books.join_list(hold, group_of(order.order_list), first_before(order.order_list))
     if not is_buy:
         book.fees_since_sell = ZERO
     price = order.stop_price if order.price is None else order.price

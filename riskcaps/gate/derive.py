@@ -59,7 +59,7 @@ def must_reduce(case: Case) -> bool:
 
 def work_out_values(case: Case) -> None:
     """`order_px` and `value_px`: what the order is worth, and what its side is valued at."""
-    px, ask, own = case.px or ZERO, case.top.ask_px, case.given.own_px_max
+    px, ask, own = case.px or ZERO, case.top.ask_px, case.given.own_px.highest
     case.order_px = order_px = ask if ask > px else px  # noqa: FURB136 - max() costs thrice
     case.value_px = own if own is not None and own > order_px else order_px
 

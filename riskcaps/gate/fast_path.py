@@ -20,12 +20,15 @@ from daemon.model.ids import InstrumentId
 from daemon.model.instrument import SPOT
 from daemon.model.intents import PlaceIntent
 from riskcaps.gate.gate_inputs import DecisionInputs
+from riskcaps.gate.ground import Fills
 from riskcaps.gate.rule import Case, Kept, Rule
 from riskcaps.gate.table import RULES
-from riskcaps.state.behaviour import NEVER_NS, DuplicateKey, duplicate_key
+from riskcaps.state.behaviour import NEVER_NS, duplicate_key
 from riskcaps.state.conversion import PAR
+from riskcaps.state.holds import Account
 from riskcaps.state.risk_state import RiskState
 from riskcaps.state.symbol_book import SymbolBook
+from riskcaps.state.valuation import total_of
 from riskcaps.words.caps import UNLIMITED_COUNT
 from riskcaps.words.order_kinds import BPS
 
@@ -55,23 +58,30 @@ class OrderBounds:
     """
 
     __slots__ = (
-        "ask_px", "bands_version", "counted", "day", "exposure", "floor", "gross", "hour",
-        "market_until_ns", "market_version", "messages_minute", "messages_second",
-        "minute", "net", "notional", "open_of_symbol", "open_total", "order_type",
-        "order_value_max", "position", "price_high", "price_low", "qty_high", "qty_low",
+        "alone", "ask_px", "asks_more", "bands_version", "counted", "day", "day_up",
+        "exposure", "fills", "floor", "gross", "hour", "is_buy", "market_until_ns",
+        "market_version", "messages_minute", "messages_second", "minute", "net", "notional",
+        "only_quote", "open_of_symbol", "open_total", "order_type", "order_value_max",
+        "position", "price_high", "price_low", "qty_high", "qty_low", "qty_room",
         "qty_step", "ratio", "ratio_grace", "second", "share_high", "share_low", "side",
         "standing_until_ns", "standing_version", "symbol_minute", "terms_until_ns",
         "terms_version", "tick", "time_in_force", "traded_qty", "until_ns", "value_min",
-        "venue_open_of_symbol", "venue_open_total", "version",
+        "value_room", "venue_open_of_symbol", "venue_open_total",
     )  # fmt: skip
 
     def __init__(self, case: Case) -> None:
         book, caps, f, portfolio = case.book, case.caps, case.filters, case.portfolio
         self.terms_version = book.terms_version
+        self.is_buy = case.is_buy
         self.side, self.order_type = case.intent.side, case.intent.order_type
         self.time_in_force = case.intent.time_in_force
         self.terms_until_ns = _passes_until(case, _OF_TERMS)
-        self.market_version = self.standing_version = self.version = -1
+        self.market_version = self.standing_version = -1
+        self.fills: Fills | None = None
+        self.value_room: Decimal | int = ZERO
+        self.only_quote: Account | None = None
+        """The account of the one quote asset that turnover is counted in, at par; `value_room` is
+        less what was traded in it then."""
         # 13, 27, 32. A multiple of the step that is not below one step is positive and finite.
         self.tick, self.qty_step = book.tick, book.qty_step
         self.qty_low = max(book.qty_low, book.qty_step)
@@ -95,18 +105,20 @@ class OrderBounds:
         self.share_low, self.share_high = max(low, down), min(high, up or high)
         self.bands_version = -1
 
-    def follow_bands(self, case: Case) -> None:
+    def follow_bands(self, risk: RiskState, book: SymbolBook) -> None:
         """The caps' next bands: what an order may not reach."""
-        watch, account = case.book.watch, case.risk.alerts.watch
-        side = "position_long_base_max" if case.is_buy else "position_short_base_max"
+        watch, account = book.watch, risk.alerts.watch
+        side = "position_long_base_max" if self.is_buy else "position_short_base_max"
         self.position, self.exposure = watch[side].up, watch["exposure_quote_max"].up  # 35, 36
         self.open_of_symbol = min(watch["orders_open_max"].up - 1, self.venue_open_of_symbol)  # 37
         self.open_total = min(account["orders_open_max"].up - 1, self.venue_open_total)  # 38
         self.gross = account["exposure_gross_numeraire_max"].up  # 40
         self.net = account["exposure_net_numeraire_max"].up  # 41
-        self.second, self.minute, self.hour, self.day = (  # 44
+        self.alone = min(self.exposure, self.gross, self.net)
+        self.second, self.minute, self.hour, self.day_up = (  # 44
             account[f"orders_per_{window}_max"].up - 1 for window in _WINDOWS
         )
+        self.fills = None
         self.symbol_minute = watch["orders_per_minute_max"].up - 1  # 45
         self.messages_second, self.messages_minute = (  # 46
             account[f"messages_per_{window}_max"].up - 1 for window in _WINDOWS[:2]
@@ -118,14 +130,28 @@ class OrderBounds:
             for count, cap in _COUNTED
             if account[cap].limit < UNLIMITED_COUNT
         ]
-        self.bands_version = case.risk.alerts.bands_version
+        self.asks_more = bool(self.counted or _ASKED)
+        self.bands_version = risk.alerts.bands_version
 
-    def follow(self, case: Case, standing_version: int) -> None:
+    def follow_fills(self, fills: Fills) -> None:
+        """What only fills move, taken out of the bounds that it counts against."""
+        self.fills, quotes = fills, fills.quotes
+        self.qty_room = self.traded_qty - fills.traded_qty  # 50
+        if len(quotes) == 1 and quotes[0][3] is PAR:  # 49
+            self.value_room, self.only_quote = self.notional - quotes[0][1], quotes[0][2]
+        else:
+            self.value_room, self.only_quote = self.notional, None
+        # 48: a count is above `ratio` where it is beyond its floor.
+        free = max(self.ratio_grace, int(self.ratio * (fills.executions or 1)))
+        self.day = min(self.day_up, free)
+
+    def follow(self, risk: RiskState, book: SymbolBook, given: DecisionInputs) -> None:
         """The market or what stands before every order has moved: ask the kept rules again."""
-        book = case.book
-        if self.bands_version != case.risk.alerts.bands_version:
-            self.follow_bands(case)
+        standing_version = given.ground.verdicts
+        if self.bands_version != risk.alerts.bands_version:
+            self.follow_bands(risk, book)
         if self.market_version != book.market_version:
+            case = Case(risk, given, book)
             self.market_until_ns = _passes_until(case, _OF_MARKET)
             top = book.top
             if top is not None and self.market_until_ns != NEVER_NS:
@@ -136,14 +162,13 @@ class OrderBounds:
                 self.ask_px = top.ask_px
             self.market_version = book.market_version
         if self.standing_version != standing_version:
-            self.standing_until_ns = _passes_until(case, _OF_STANDING)
-            if case.risk.health.trading_state is TradingState.REDUCING:  # 22
+            self.standing_until_ns = _passes_until(Case(risk, given, book), _OF_STANDING)
+            if risk.health.trading_state is TradingState.REDUCING:  # 22
                 self.standing_until_ns = NEVER_NS
             self.standing_version = standing_version
         self.until_ns = min(self.terms_until_ns, self.market_until_ns, self.standing_until_ns)
-        self.version = (
-            self.terms_version + self.market_version + standing_version + self.bands_version
-        )
+        if self.fills is not given.ground.fills:
+            self.follow_fills(given.ground.fills)
 
 
 def _passes_until(case: Case, rules: tuple[Rule, ...]) -> int:
@@ -170,30 +195,21 @@ class FastPath:
 
         Here: rules 1, 12, 13, 22, 24-29 and 32-34, which look at the order alone.
         """
-        intent, risk = given.intent, self._risk
-        qty, price, side = intent.qty, intent.price, intent.side
-        bounds = (self._buys if side is _BUY else self._sells).get(book.instrument_id)
-        # The counters only grow: their sum is the same only where each of them is.
-        version = (
-            book.terms_version
-            + book.market_version
-            + given.standing_version
-            + risk.alerts.bands_version
-        )
+        intent, ground = given.intent, given.ground
+        qty, price, side = given.qty, given.px, intent.side
+        bounds: OrderBounds | None = ground.buys if side is _BUY else ground.sells
         try:
             if (
                 bounds is None
-                or bounds.version != version
                 or bounds.order_type is not intent.order_type
                 or bounds.time_in_force is not intent.time_in_force
                 or bounds.side is not side
-                or given.now_ns > bounds.terms_until_ns
             ):
-                bounds = self._follow(bounds, book, given)
+                bounds = self._follow(book, given)
+                if bounds is None:
+                    return False
             if (
-                bounds is None
-                or given.halted  # 1
-                or given.now_ns > bounds.until_ns
+                given.halt_reason is not None  # 1
                 or given.unknown_orders  # 12
                 or type(qty) is not Decimal  # 13
                 or type(price) is not Decimal
@@ -207,33 +223,32 @@ class FastPath:
             ):
                 return False
             cost = qty * price
-            value = cost if price >= bounds.ask_px else qty * bounds.ask_px
-            need = cost if side is _BUY else qty
-            if (
-                cost < bounds.value_min  # 29
-                or value > bounds.order_value_max  # 33
-                or not leaves_room(risk, bounds, given, price, value, need=need)
-            ):
-                return False
-            for count, up in bounds.counted:
-                would = count(given)
-                if would is not None and would >= up:
-                    return False
-            return not _ASKED or self._passes_the_rest(book, given)
+            return (
+                cost >= bounds.value_min  # 29
+                and leaves_room(self._risk, bounds, given, price, cost)
+                and not (bounds.asks_more and not self._passes_the_rest(bounds, book, given))
+            )
         except ArithmeticError:  # the table has the word for such amounts
             return False
 
-    def _passes_the_rest(self, book: SymbolBook, given: DecisionInputs) -> bool:
-        """The rows without a bound that are no counts, each asked by itself."""
+    def _passes_the_rest(
+        self, bounds: OrderBounds, book: SymbolBook, given: DecisionInputs
+    ) -> bool:
+        """The rows without a bound: counts that somebody has capped, and what else there is."""
+        for count, up in bounds.counted:
+            would = count(given)
+            if would is not None and would >= up:
+                return False
+        if not _ASKED:
+            return True
         case = Case(self._risk, given, book)
         return all(rule.check(case) is None and not rule.reaches_band(case) for rule in _ASKED)
 
-    def _follow(
-        self, bounds: OrderBounds | None, book: SymbolBook, given: DecisionInputs
-    ) -> OrderBounds | None:
-        """The bounds that hold for a wish now; None where only the table can tell."""
-        intent = given.intent
-        case = Case(self._risk, given, book)
+    def _follow(self, book: SymbolBook, given: DecisionInputs) -> OrderBounds | None:
+        """The bounds that hold for a wish on this ground; None where only the table can tell."""
+        intent, ground = given.intent, given.ground
+        of_side = self._buys if intent.side is _BUY else self._sells
+        bounds = of_side.get(book.instrument_id)
         if (
             bounds is None
             or bounds.terms_version != book.terms_version
@@ -244,9 +259,15 @@ class FastPath:
         ):
             if not _can_be_drawn(book, intent):
                 return None
-            of_side = self._buys if intent.side is _BUY else self._sells
-            bounds = of_side[book.instrument_id] = OrderBounds(case)
-        bounds.follow(case, given.standing_version)
+            bounds = of_side[book.instrument_id] = OrderBounds(Case(self._risk, given, book))
+        bounds.follow(self._risk, book, given)
+        if given.now_ns > bounds.until_ns:
+            return None
+        ground.until_ns = min(ground.until_ns, bounds.until_ns)
+        if bounds.is_buy:
+            ground.buys = bounds
+        else:
+            ground.sells = bounds
         return bounds
 
 
@@ -264,72 +285,83 @@ def _can_be_drawn(book: SymbolBook, intent: PlaceIntent) -> bool:
 
 
 def leaves_room(
-    risk: RiskState, bounds: OrderBounds, given: DecisionInputs, price: Decimal, value: Decimal,
-    *, need: Decimal,
-) -> bool:  # fmt: skip
-    """Rules 30, 35-46, 48-50, 53 and 54: what an order adds to. `need`: of what it would spend.
+    risk: RiskState, bounds: OrderBounds, given: DecisionInputs, price: Decimal, cost: Decimal
+) -> bool:
+    """Rules 30, 33, 35-46, 48-50, 53 and 54: what an order adds to. `cost`: at its price.
 
-    A side that ends at or below zero raises nothing.
+    A side that ends at or below zero raises nothing. What is mostly zero is not added when it is:
+    a look costs a fifth of an operation.
     """
-    free = given.free
-    if free is None or need + bounds.floor + given.inflight + given.unsettled > free:  # 42, 43
-        return False
     second, minute, hour, day = given.orders
     cancels_second, cancels_minute = given.cancels
-    open_of_symbol, position, others = given.orders_open, given.position, given.others
     if (
-        open_of_symbol >= bounds.open_of_symbol  # 30, 37
+        given.orders_open >= bounds.open_of_symbol  # 30, 37
         or given.orders_open_total >= bounds.open_total  # 30, 38
         or second >= bounds.second  # 44
         or minute >= bounds.minute
         or hour >= bounds.hour
-        or day >= bounds.day
+        or day >= bounds.day  # and 48
         or given.symbol_minute >= bounds.symbol_minute  # 45
         or second + cancels_second >= bounds.messages_second  # 46
         or minute + cancels_minute >= bounds.messages_minute
-        or (day >= bounds.ratio_grace and day + 1 > bounds.ratio * (given.executions or 1))  # 48
     ):
         return False
-    qty, buys_open, sells_open = given.qty, given.buys_open, given.sells_open
-    is_buy = bounds.side is _BUY
-    if is_buy:
-        side, other_px = position + buys_open - given.buys_covered + qty, given.own_sell_px
-        crosses = other_px is not None and price >= other_px
-    else:
-        side, other_px = sells_open - given.sells_covered - position + qty, given.own_buy_px
-        crosses = other_px is not None and price <= other_px
-    if crosses or side >= bounds.position:  # 54, 35
+    free, qty, is_buy = given.free, given.qty, bounds.is_buy
+    need = cost if is_buy else qty
+    if bounds.floor:
+        need += bounds.floor
+    if free is None or need + given.inflight + given.unsettled > free:  # 42, 43
         return False
-    gross = net = ZERO
-    if side > 0:
-        px, own_px = bounds.ask_px, given.own_px_max
-        if price > px:  # noqa: PLR1730 - max() costs three times as much
-            px = price
-        gross = net = side * (own_px if own_px is not None and own_px > px else px)
-    exposure = gross
-    if others:  # 39
-        worth = risk.valuation.worst_of(others, given.now_ns)
-        if worth is None:
+    ask_px = bounds.ask_px
+    # What is valued at the higher of price and ask is worth no less than at its price.
+    value, px = (cost, price) if price >= ask_px else (qty * ask_px, ask_px)
+    side = both = qty
+    if given.orders_open:
+        buys, sells, own = given.buys_open, given.sells_open, given.own_px
+        both = qty + buys + sells
+        if is_buy:
+            side, other_px = qty + buys - given.buys_covered, own.sell
+            crosses = other_px is not None and price >= other_px
+        else:
+            side, other_px = qty + sells - given.sells_covered, own.buy
+            crosses = other_px is not None and price <= other_px
+        if crosses:  # 54
             return False
-        gross += worth[0]
-        net += worth[1] if is_buy else worth[2]
-    total = value
-    for _, traded, is_open, rate in given.turnover:
-        if rate is None:
-            return False
-        amount = traded + is_open
-        total += amount if rate is PAR else amount * rate[1]
+        if own.highest is not None and own.highest > px:
+            px = own.highest
+    if given.position:
+        side = side + given.position if is_buy else side - given.position
+    only_quote = bounds.only_quote
+    open_value = total_of(given.turnover) if only_quote is None else only_quote.open_notional
     if (
-        (side > 0 and (exposure >= bounds.exposure or gross >= bounds.gross))  # 36, 40
-        or net >= bounds.net  # 41
-        or total >= bounds.notional  # 49
-        or given.traded_qty + buys_open + sells_open + qty >= bounds.traded_qty  # 50
+        value > bounds.order_value_max  # 33
+        or side >= bounds.position  # 35
+        or both >= bounds.qty_room  # 50
+        or open_value is None  # 49
+        or value + open_value >= bounds.value_room
     ):
+        return False
+    worth = side * px
+    # 36, 39-41
+    fits = fits_beside(risk, bounds, given, worth) if given.others else worth < bounds.alone
+    if not fits:
         return False
     behaviour, now_ns = risk.behaviour, given.now_ns
     if now_ns - behaviour.newest_ns > behaviour.duplicate_window_ns:  # 53
         return True
-    key: DuplicateKey = (given.intent.instrument_id, is_buy, price, qty)
-    if given.owner:
-        key = duplicate_key(key[0], given.owner, price, qty, is_buy=is_buy)
+    name, owner = given.intent.instrument_id, given.owner
+    key = duplicate_key(name, owner, price, qty, is_buy=is_buy)
     return behaviour.last_seen_ns(key, now_ns) < 0
+
+
+def fits_beside(
+    risk: RiskState, bounds: OrderBounds, given: DecisionInputs, worth: Decimal
+) -> bool:
+    """Rules 36 and 39-41 where other symbols weigh, too. `worth`: of the side with the order."""
+    others = risk.valuation.worst_of(given.others, given.now_ns)
+    if others is None:
+        return False
+    if worth <= ZERO:
+        return others[1 if bounds.is_buy else 2] < bounds.net
+    net = worth + others[1 if bounds.is_buy else 2]
+    return worth < bounds.exposure and worth + others[0] < bounds.gross and net < bounds.net

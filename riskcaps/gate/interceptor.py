@@ -40,7 +40,7 @@ from daemon.model.orders import (
 from riskcaps.gate.amends import amend_denial, cancel_denial
 from riskcaps.gate.bot_scope import bot_denial, hold_for
 from riskcaps.gate.fast_path import AUDIT_EVERY, FastPath
-from riskcaps.gate.gate_inputs import APPROVED, DecisionInputs, inputs_of
+from riskcaps.gate.gate_inputs import DecisionInputs, inputs_of
 from riskcaps.gate.rule import Case, Denial
 from riskcaps.gate.table import first_failing, reaches_band
 from riskcaps.gate.verdicts import (
@@ -108,9 +108,9 @@ class Interceptor:
             now_ns = risk.now_ns
         book = risk.books.by_id.get(intent.instrument_id)
         given = inputs_of(risk, book, intent, now_ns)
-        given.cover = cover
+        if cover:
+            given.cover = cover
         if book is not None and not cover and self._fast_path.admits(book, given):
-            given.px = intent.price
             if not risk.ids.counter % AUDIT_EVERY:
                 self._audit(book, given)
         else:
@@ -123,13 +123,11 @@ class Interceptor:
                 raise InvariantViolation("a wish for an unknown instrument passed every rule")
             if reaches_band(case):
                 risk.alerts.ask_for_sweep()
-        bot = risk.bots.by_name.get(given.owner) if given.owner else None
-        if bot is not None:
+        if given.owner and (bot := risk.bots.by_name.get(given.owner)) is not None:
             denial, given.bot = bot_denial(risk, bot, given)
             if denial is not None:
                 context = {**denial.context, "bot": given.owner}
                 return self._denied(given, denial._replace(context=context))
-        given.verdict = APPROVED
         return Approved(self._mint(book, given), given)
 
     def _review_leg(
@@ -322,7 +320,6 @@ class Interceptor:
         risk, price, kind = self.risk, intent.price, intent.order_type
         risk.fact_ns = now_ns
         client_order_id: ClientOrderId = risk.ids.mint()
-        timed = kind in TIMED_TYPES
         order = NewOrder(  # by place: by name it takes four times as long, for every order
             client_order_id,
             intent.strategy_id,
@@ -331,7 +328,7 @@ class Interceptor:
             kind,
             qty,
             price,
-            (intent.time_in_force or _GTC) if timed else None,
+            (intent.time_in_force or _GTC) if kind in TIMED_TYPES else None,
             intent.stop_price,
             intent.reduce_only,
             now_ns,
@@ -339,18 +336,12 @@ class Interceptor:
             intent.terms,
             intent.order_list,
         )
-        is_buy, leg = intent.side is _BUY, intent.order_list
-        risk.books.take_hold(
-            client_order_id,
-            book,
-            is_buy=is_buy,
-            is_stop=kind in STOP_TYPES,
-            qty=qty,
-            px=px,
-            phase=IN_FLIGHT,
-            group="" if leg is None else group_of(leg),
-            first=None if leg is None else first_before(leg),
+        is_buy, leg, books = intent.side is _BUY, intent.order_list, risk.books
+        hold = books.take_hold(
+            client_order_id, book, is_buy, kind in STOP_TYPES, qty, px, IN_FLIGHT
         )
+        if leg is not None:
+            books.join_list(hold, group_of(leg), first_before(leg))
         if not is_buy:
             book.fees_since_sell = ZERO
         told_px = intent.stop_price if price is None else price

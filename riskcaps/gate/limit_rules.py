@@ -241,7 +241,7 @@ def self_trade(case: Case) -> Denial | None:
     # At the venue all bots are one account: a trade between two of them is a wash trade, and the
     # venue's own prevention (STP) would end an order that neither of them has asked to end.
     given, px = case.given, case.px
-    best = given.own_sell_px if case.is_buy else given.own_buy_px
+    best = given.own_px.sell if case.is_buy else given.own_px.buy
     if best is None or px is None:
         return None
     crosses = px >= best if case.is_buy else px <= best

@@ -16,7 +16,6 @@ from daemon.model.amounts import ZERO
 from daemon.model.copies import replace
 from daemon.model.enums import Side
 from daemon.model.instrument import Instrument
-from daemon.model.intents import PlaceIntent
 from daemon.model.market import TopOfBook
 from riskcaps.gate.gate_inputs import DecisionInputs
 from riskcaps.state.bands import Watch
@@ -44,46 +43,39 @@ def denial(reason: DenyReason, **context: object) -> Denial:
 
 
 class Case:
-    """One wish on its way through the rules, and what has been worked out for them so far."""
+    """One wish on its way through the rules, and what has been worked out for them so far.
 
-    __slots__ = (
-        "added",
-        "book",
-        "caps",
-        "filters",
-        "given",
-        "instrument_id",
-        "intent",
-        "is_buy",
-        "is_market",
-        "is_pegged",
-        "key",
-        "now_ns",
-        "order_px",
-        "portfolio",
-        "px",
-        "qty",
-        "raises",
-        "reducing",
-        "ref_px",
-        "risk",
-        "room",
-        "total",
-        "value_px",
-        "worth",
-    )  # fmt: skip
+    What has a default here is set by derive.py. No slots: a case is made for each tick that is
+    answered, and so it begins without a store for each of these.
+    """
 
     # Known only where the wish is for an instrument with caps and filters: rules 7 and 9.
     book: SymbolBook
     caps: SymbolCaps
     filters: Instrument
+    px: Decimal | None = None
+    """Limit price, or the worst price of an order that has none."""
+    ref_px: Decimal = ZERO
+    order_px: Decimal = ZERO
+    value_px: Decimal = ZERO
+    room: Decimal = ZERO
+    added: Decimal = ZERO
+    """What it adds to its side: of a pending order, what is more than the first one brings."""
+    reducing: bool = False
+    """Whether it strictly shrinks the position in the worst case."""
+    worth: Worth = (ZERO, ZERO, ZERO)
+    """Worst-case gross, net long and net short of the portfolio with the order in it."""
+    raises: bool = False
+    """Whether it raises its symbol's part of the gross."""
+    total: Decimal | str = ZERO
+    """Value of the day with the order in it; or the asset that has no rate."""
+    key: DuplicateKey | None = None
 
     def __init__(self, risk: RiskState, given: DecisionInputs, book: SymbolBook | None) -> None:
-        self.risk = risk
-        self.given = given
+        intent = given.intent
+        self.risk, self.given, self.intent = risk, given, intent
         self.portfolio: CapSet = risk.capset
-        self.intent: PlaceIntent = given.intent
-        self.instrument_id = given.intent.instrument_id
+        self.instrument_id = intent.instrument_id
         self.now_ns = given.now_ns
         if book is not None:
             self.book = book
@@ -91,25 +83,10 @@ class Case:
                 self.caps = book.caps
             if book.instrument is not None:
                 self.filters = book.instrument
-        self.qty = given.intent.qty
-        self.is_buy = given.intent.side is _BUY
-        self.is_market = given.intent.order_type in MARKET_TYPES
-        extras = given.intent.extras
-        self.is_pegged = extras is not None and extras.peg is not None
-        self.px: Decimal | None = None
-        """Limit price, or the worst price of an order that has none."""
-        self.ref_px = self.order_px = self.value_px = self.room = ZERO
-        self.added = ZERO
-        """What it adds to its side: of a pending order, what is more than the first one brings."""
-        self.reducing = False
-        """Whether it strictly shrinks the position in the worst case."""
-        self.worth: Worth = (ZERO, ZERO, ZERO)
-        """Worst-case gross, net long and net short of the portfolio with the order in it."""
-        self.raises = False
-        """Whether it raises its symbol's part of the gross."""
-        self.total: Decimal | str = ZERO
-        """Value of the day with the order in it; or the asset that has no rate."""
-        self.key: DuplicateKey | None = None
+        self.qty = intent.qty
+        self.is_buy = intent.side is _BUY
+        self.is_market = intent.order_type in MARKET_TYPES
+        self.is_pegged = intent.extras is not None and intent.extras.peg is not None
 
     @property
     def top(self) -> TopOfBook:

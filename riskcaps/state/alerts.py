@@ -37,6 +37,10 @@ class Alerts:
         self.quiet_until_ns = 0
         """Until then there is nothing to compare and nothing to hand out."""
         self._swept_ns = 0
+        self._loss_band = ZERO
+        """An equity that is not above it brings a loss to its next band."""
+        self._loss_band_of = -1
+        """The sum of the versions that it was worked out from."""
         self._notices: list[CapNotice] = []
 
     def set_caps(self, caps: CapSet) -> None:
@@ -116,13 +120,23 @@ class Alerts:
         full before it, and move with the market from now on.
         """
         watch = self.watch
-        for cap, key in _LOSS_KEYS:
-            if ledger.rules[cap].used >= watch[key].up:
+        if ledger.is_within:
+            if ledger.marked <= self._band_of_losses(ledger):
                 return True
+        elif any(ledger.rules[cap].used >= watch[key].up for cap, key in _LOSS_KEYS):
+            return True
         return (
             behaviour.executions_since_human >= watch["executions_without_human_max"].up
-            or behaviour.loss_streak >= watch["loss_streak_max"].up
+            or (behaviour.loss_streak if behaviour.losses else 0) >= watch["loss_streak_max"].up
         )
+
+    def _band_of_losses(self, ledger: EquityLedger) -> Decimal:
+        versions = self.bands_version + ledger.bounds_version
+        if versions != self._loss_band_of:
+            self._loss_band_of = versions
+            rows = zip(_LOSS_KEYS, ledger.begins, strict=True)
+            self._loss_band = max(begin - self.watch[key].up for (_, key), begin in rows)
+        return self._loss_band
 
     def take(self) -> Notices:
         """Notices not yet handed out."""

@@ -96,11 +96,37 @@ class EquityLedger:
         self.due = False
         """Whether the peak or a baseline moved since the last EQUITY record."""
         self.rebased = ""
-        self.rules = {cap: LossRule(cap) for cap in LOSS_CAPS}
+        self._rules = {cap: LossRule(cap) for cap in LOSS_CAPS}
         self._peak_step = ZERO
         self._confirm_ns = 0
         self._is_settled = False
         """The last mark found no limit reached, and nothing it compared with has moved since."""
+        self._low = self._high = ZERO
+        """While it is settled: an equity above `_low` reaches no limit, one that is not above
+        `_high` moves no peak."""
+        self.bounds_version = 0
+        """Moves with these two."""
+        self.marked = ZERO
+        self.is_within = False
+        """The losses at `marked` reach no limit, and are not worked out yet."""
+
+    @property
+    def rules(self) -> dict[str, LossRule]:
+        """The loss rules by cap; what each has lost is worked out when somebody asks."""
+        self._work_out()
+        return self._rules
+
+    def _work_out(self) -> None:
+        """Call before anything changes that a loss counts from."""
+        if self.is_within:
+            self.is_within = False
+            for rule, begin in zip(self._rules.values(), self.begins, strict=True):
+                rule.used = begin - self.marked
+
+    @property
+    def begins(self) -> tuple[Decimal, Decimal, Decimal]:
+        """What each rule counts from, in the order of the rules; only once equity was marked."""
+        return self.session_open, self.day_open, self.peak  # type: ignore[return-value]
 
     def set_caps(self, caps: CapSet) -> None:
         """Limits and actions of this run."""
@@ -113,15 +139,19 @@ class EquityLedger:
 
     def mark(self, equity: Decimal | None, now_ns: int) -> tuple[LossRule, ...]:
         """Take the equity as marked now; returns the rules whose action falls due."""
-        before = self.equity
+        before, day = self.equity, now_ns // DAY_NS
         self.equity = equity
         if equity is None:
             if before is not None:
                 self._moved()
             return ()
-        day = now_ns // DAY_NS
-        if self._is_settled and equity == before and day == self.day:
-            return ()  # it would compare the same numbers
+        if self._is_settled and before is not None and day == self.day:
+            if equity == before:
+                return ()  # it would compare the same numbers
+            if self._low < equity <= self._high:
+                self.version += 1
+                self.marked, self.is_within = equity, True
+                return ()
         self.version += 1
         was_settled = self._is_settled and before is not None
         if day != self.day or self.day_open is None:
@@ -135,8 +165,7 @@ class EquityLedger:
             self.peak = equity
             self.due = True
         fallen, self._is_settled = [], True
-        begins = (self.session_open, self.day_open, self.peak)
-        for rule, begin in zip(self.rules.values(), begins, strict=True):
+        for rule, begin in zip(self.rules.values(), self.begins, strict=True):
             used = begin - equity
             if rule.first_ns < 0 and used < rule.limit:
                 rule.used = used  # all that `follow` would do
@@ -147,21 +176,29 @@ class EquityLedger:
                 self._is_settled = False
         if not (was_settled and self._is_settled):  # else no limit was reached, and none is
             self.verdict_version += 1
+        self._bound(self.peak)
         return tuple(fallen)
+
+    def _bound(self, peak: Decimal) -> None:
+        if self._is_settled:
+            rows = zip(self._rules.values(), self.begins, strict=True)
+            self._low = max(begin - rule.limit for rule, begin in rows)
+            self._high = peak + self._peak_step
+            self.bounds_version += 1
 
     def start_session(self) -> None:
         """A human starts a session: its loss counts from here."""
-        self.session_open = self.equity
         self._release("loss_session")
-        self.rules["loss_session"].used = ZERO
+        self.session_open = self.equity
+        self._rules["loss_session"].used = ZERO
         self.due = True
 
     def rebase(self, reason: str) -> None:
         """Count losses from here on; visible as an EQUITY record with `rebased`."""
-        self.session_open = self.day_open = self.peak = self.equity
         for cap, rule in self.rules.items():
             self._release(cap)
             rule.used = ZERO
+        self.session_open = self.day_open = self.peak = self.equity
         self.rebased = reason
         self.due = True
 
@@ -189,6 +226,7 @@ class EquityLedger:
         self._moved()
 
     def _unsettle(self) -> None:
+        self._work_out()
         self._is_settled = False
         self._moved()
 

@@ -9,6 +9,7 @@ Rules of this file:
    windows are cut at the time of the last fact, so that a recovered gate equals its twin.
 """
 
+from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
 
@@ -141,7 +142,7 @@ def restore(risk: RiskState, state: Mapping[str, Any]) -> None:
     risk.windows.executions.restore(state["executions"])
     risk.behaviour.restore(state["behaviour"])
     risk.ledger.restore(state["equity"])
-    risk.exec_ids = {ExecId(exec_id): None for exec_id in state["exec_ids"]}
+    risk.exec_ids = OrderedDict.fromkeys(map(ExecId, state["exec_ids"]))
     for name, fields in state["holds"].items():
         _restore_hold(risk, ClientOrderId(name), fields)
     for first, (pending, has_begun, is_void) in state.get("awaited", {}).items():
@@ -181,8 +182,8 @@ def _restore_hold(
         px=decimal_of(fields["px"]),
         phase=fields["phase"],
         reserved=fields["reserved"],
-        group=fields.get("group", ""),
     )
+    risk.books.join_list(hold, fields.get("group", ""), None)
     hold.realised = decimal_of(fields["realised"])
     hold.reduced = fields["reduced"]
 
@@ -203,11 +204,9 @@ def restore_approved(risk: RiskState, fields: Mapping[str, Any], ts_ns: int) -> 
     is_stop = fields["order_type"] in _STOPS
     listed = fields.get("order_list")
     leg = None if listed is None else from_plain(ListLeg, listed)
-    risk.books.take_hold(
-        client_order_id, book, is_buy=is_buy, is_stop=is_stop, qty=qty, px=px, phase=IN_FLIGHT,
-        group=group_of(leg),
-        first=first_before(leg) if "cover" in fields["decision"] else None,  # as it was decided
-    )  # fmt: skip
+    hold = risk.books.take_hold(client_order_id, book, is_buy, is_stop, qty, px, IN_FLIGHT)
+    first = first_before(leg) if "cover" in fields["decision"] else None  # as it was decided
+    risk.books.join_list(hold, group_of(leg), first)
     if not is_buy:
         book.fees_since_sell = ZERO
     sender = fields.get("strategy_id", "")

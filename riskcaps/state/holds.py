@@ -105,7 +105,6 @@ class Hold(msgspec.Struct, eq=False):
     arrives: Decimal = ZERO
     """How much of it is known to have traded before its fills are told."""
 
-    @property
     def spends(self) -> Decimal:
         """How much it takes of its account; base that a pending sell waits for is not there yet."""
         counted = self.leaves if self.weighs else ZERO

@@ -1,10 +1,12 @@
 """Every instrument, asset and open order that the gate knows, and the rates between them.
 
 Rules of this file:
-1. It keeps and finds. What an order or a fill does to one instrument is symbol_book.py's.
+1. It keeps and finds. What an order or a fill does to one instrument is symbol_book.py's, but for
+   how a hold begins and ends: every order pays for that, so it is one call each.
 2. What is first heard of gets a book or an account without caps and balance: it is denied.
 """
 
+from bisect import bisect_left, insort
 from decimal import Decimal
 
 from daemon.model.amounts import ZERO
@@ -12,7 +14,7 @@ from daemon.model.ids import ClientOrderId, InstrumentId, asset_name, first_of_l
 from daemon.model.list_legs import ListLeg
 from daemon.model.position import Position
 from riskcaps.state.conversion import Rates
-from riskcaps.state.holds import WORKING, Account, Awaited, Hold
+from riskcaps.state.holds import UNKNOWN, WORKING, Account, Awaited, Hold
 from riskcaps.state.symbol_book import SymbolBook
 from riskcaps.words.capset import CapSet
 
@@ -104,46 +106,53 @@ class RiskBooks:
         else:
             self.active.pop(book.instrument_id, None)
 
-    def take_hold(
+    def take_hold(  # noqa: PLR0917 - by place: by name Python 3.11 enters it through C, twice as long
         self,
         client_order_id: ClientOrderId,
         book: SymbolBook,
-        *,
         is_buy: bool,
         is_stop: bool,
         qty: Decimal,
         px: Decimal,
         phase: str,
         reserved: bool | None = None,
-        group: str = "",
-        first: ClientOrderId | None = None,
     ) -> Hold:
         """Hold an order against every cap; `reserved`: its cost is not in the venue's free yet.
 
-        `group`: the OCO that it is a leg of. `first`: the order that it is pending behind.
+        One of a list joins it with the next call.
         """
-        pays_value = is_buy or book.model.sell_pays_value
-        hold = Hold(  # by place: by name it takes four times as long, for every order
+        quote, pays_value = book.quote_account, is_buy or book.model.sell_pays_value
+        account = quote if pays_value else book.base_account
+        is_reserved = phase != WORKING if reserved is None else reserved
+        value = qty * px
+        hold = self.holds[client_order_id] = Hold(  # by place: by name it takes four times as long
             client_order_id,
             book.instrument_id,
             is_buy,
             is_stop,
             qty,
             px,
-            book.quote_account,
+            quote,
             pays_value,
-            book.quote_account if pays_value else book.base_account,
+            account,
             phase,
-            phase != WORKING if reserved is None else reserved,
-            group,
+            is_reserved,
         )
-        self.holds[client_order_id] = hold
-        book.add_hold(hold)
-        if group:
-            self.groups.setdefault(group, []).append(hold)
-            self.weigh_group(group)
-        if first is not None:
-            self.wait(first, hold)
+        quote.open_notional += value
+        if is_reserved:
+            account.inflight += value if pays_value else qty
+        if is_buy:
+            book.buys_open += qty
+            insort(book.buy_pxs, px)
+        else:
+            book.sells_open += qty
+            insort(book.sell_pxs, px)
+        book.version += 1
+        book.open_count += 1
+        if is_stop:
+            book.stops_open += 1
+        if phase == UNKNOWN:
+            book.unknown_count += 1
         self.active[book.instrument_id] = book
         return hold
 
@@ -153,14 +162,52 @@ class RiskBooks:
         book = self.by_id[hold.instrument_id]
         if self.awaited:
             self._leave_list(hold)
-        book.drop_hold(hold)
+        leaves = hold.leaves if hold.weighs else ZERO
+        if hold.is_buy:
+            prices = book.buy_pxs
+            book.buys_open -= leaves
+        else:
+            prices = book.sell_pxs
+            book.sells_open -= leaves
+        del prices[bisect_left(prices, hold.px)]
+        if leaves:
+            value = leaves * hold.px
+            hold.quote.open_notional -= value
+            if hold.reserved:
+                hold.account.inflight -= value if hold.pays_value else leaves
+        book.version += 1
+        book.open_count -= 1
+        if hold.is_stop:
+            book.stops_open -= 1
+        if hold.phase == UNKNOWN:
+            book.unknown_count -= 1
         if hold.group:
             self.groups[hold.group].remove(hold)
             self.weigh_group(hold.group)
         if not book.open_count and not book.position:
             del self.active[hold.instrument_id]
 
+    def acknowledge(self, hold: Hold) -> None:
+        """The venue has it: what it takes is the venue's to lock, at once or when it works."""
+        if hold.phase == UNKNOWN:
+            self.by_id[hold.instrument_id].unknown_count -= 1
+        hold.phase = WORKING
+        if hold.reserved and (hold.awaits is None or hold.awaits.first is None):
+            hold.reserved = False
+            account, amount = hold.account, hold.spends()
+            account.inflight -= amount
+            account.unsettled += amount
+
     # ------------------------------------------------------------------ order lists
+    def join_list(self, hold: Hold, group: str, first: ClientOrderId | None) -> None:
+        """A hold is a leg of the OCO `group`, and pending behind `first`, where there are such."""
+        if group:
+            hold.group = group
+            self.groups.setdefault(group, []).append(hold)
+            self.weigh_group(group)
+        if first is not None:
+            self.wait(first, hold)
+
     def weigh_group(self, group: str) -> None:
         """Of orders that exclude each other count the worst one: most quantity, dearest price."""
         holds = self.groups.get(group)
@@ -217,7 +264,7 @@ class RiskBooks:
             self.cover(awaited)
             for one in awaited.pending:
                 if one.phase == WORKING:
-                    self.by_id[one.instrument_id].settle(one)
+                    self.acknowledge(one)
         if awaited is not None and awaited.first is None and not awaited.pending:
             self.awaited = {k: one for k, one in self.awaited.items() if one is not awaited}
 
@@ -247,7 +294,11 @@ class RiskBooks:
 
         Their orders stay open, with whatever quantity, until the venue has ended them.
         """
-        taken, rivals = min(hold.leaves, qty), self.groups.get(hold.group, ()) if hold.group else ()
+        taken = min(hold.leaves, qty)
+        if not hold.group and not self.awaited:  # it is in no list: by far the most
+            self.by_id[hold.instrument_id].shrink_hold(hold, taken, settled=True)
+            return
+        rivals = self.groups.get(hold.group, ()) if hold.group else ()
         awaited = self.awaited.get(hold.client_order_id, hold.awaits) if self.awaited else None
         if hold.awaits is not None:
             hold.awaits.has_begun = True

@@ -7,6 +7,7 @@ Rules of this file:
 4. `exec_id`s are remembered (the last EXEC_IDS_KEPT), so a fill told twice moves nothing.
 """
 
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
@@ -64,7 +65,8 @@ class RiskState:
         self.valuation = Valuation(self.books)
         self.ledger = self.valuation.ledger
         self.alerts = Alerts()
-        self.exec_ids: dict[ExecId, None] = {}
+        self.exec_ids: OrderedDict[ExecId, None] = OrderedDict()
+        """Ordered dicts forget their oldest at once; a dict steps over all that went before it."""
         self.bots: BotStates[RiskState] = BotStates(
             lambda caps: RiskState(capset=caps, ids=ids, halt=halt, account=self),
             RiskState.set_capset,
@@ -107,7 +109,9 @@ class RiskState:
         if top.instrument_id in books.leg_ids:
             self._mark_all()
         elif book.was_traded:
-            self.alerts.add_losses(self.valuation.mark(book, now_ns), self.capset.numeraire)
+            fallen = self.valuation.mark(book, now_ns)
+            if fallen:
+                self.alerts.add_losses(fallen, self.capset.numeraire)
         return self._settle()
 
     def on_trade(self, trade: TradeTick, now_ns: int) -> Notices:
@@ -142,19 +146,19 @@ class RiskState:
     # ------------------------------------------------------------------ our orders
     def on_fill(self, fill: Fill, now_ns: int) -> Notices:
         """A booked fill: hold becomes position. Late ones (no hold) still move the position."""
-        if fill.exec_id in self.exec_ids:
+        exec_ids, books, bots = self.exec_ids, self.books, self.bots
+        if fill.exec_id in exec_ids:
             return self.alerts.take()
         now_ns = self.fact(now_ns)
-        self.exec_ids[fill.exec_id] = None
-        if len(self.exec_ids) > EXEC_IDS_KEPT:
-            del self.exec_ids[next(iter(self.exec_ids))]
-        books = self.books
+        exec_ids[fill.exec_id] = None
+        if len(exec_ids) > EXEC_IDS_KEPT:
+            exec_ids.popitem(last=False)
         book = books.by_id.get(fill.instrument_id) or books.book(fill.instrument_id)
-        before = book.realised - book.fees_quote if self.bots.is_leaf else ZERO
+        before = book.realised - book.fees_quote if bots.is_leaf else ZERO
         gained, reduced = book.book_fill(fill)
         if books.awaited and fill.client_order_id in books.awaited and fill.fee_asset == book.base:
             book.fees_since_sell += fill.fee
-        if self.bots.is_leaf:
+        if bots.is_leaf:
             self.day_result.add(book.quote, book.realised - book.fees_quote - before, now_ns)
         if fill.fee and fill.fee_asset not in {book.base, book.quote}:
             books.fees_owed[fill.fee_asset] = books.fees_owed.get(fill.fee_asset, ZERO) + fill.fee
@@ -173,13 +177,13 @@ class RiskState:
         books.follow(book)
         if book.position and (book.position > 0) == (fill.side is _BUY):
             self.alerts.note_position(book, fill.side)
-        if not self.bots.is_leaf:
-            self.alerts.add_losses(self.valuation.mark(book, now_ns), self.capset.numeraire)
-        if self.bots.owners and (bot := self.bots.of(fill.client_order_id)) is not None:
-            self.bots.hear(fill.client_order_id, bot.on_fill(fill, now_ns))
+        if not bots.is_leaf and (fallen := self.valuation.mark(book, now_ns)):
+            self.alerts.add_losses(fallen, self.capset.numeraire)
+        if bots.owners and (bot := bots.of(fill.client_order_id)) is not None:
+            bots.hear(fill.client_order_id, bot.on_fill(fill, now_ns))
         if hold is None or self.alerts.fill_reaches_band(self.behaviour, self.ledger):
             self.alerts.ask_for_sweep()
-        return self._settle()
+        return () if self.now_ns < self.alerts.quiet_until_ns else self._settle()
 
     def on_terminal(self, client_order_id: ClientOrderId, now_ns: int) -> Notices:
         """The venue (or proof) says that nothing more will fill: release the rest."""
@@ -200,7 +204,7 @@ class RiskState:
         hold = self.books.holds.get(client_order_id)
         if hold is not None and hold.phase != WORKING:
             self.fact_ns = self.now_ns
-            self.books.by_id[hold.instrument_id].acknowledge(hold)
+            self.books.acknowledge(hold)
             if self.behaviour.rejects and client_order_id not in self.bots.owners:
                 self.behaviour.accepted(hold.instrument_id)
             if self.bots.owners and (bot := self.bots.of(client_order_id)) is not None:
@@ -279,7 +283,7 @@ class RiskState:
             return self.alerts.take()
         self.fact(now_ns)
         book = self.books.book(order.instrument_id)
-        self.books.take_hold(
+        hold = self.books.take_hold(
             cid,
             book,
             is_buy=order.side is Side.BUY,
@@ -287,9 +291,8 @@ class RiskState:
             qty=order.leaves_qty,
             px=price_of(order, book.top.ask_px if book.top else ZERO),
             phase=phase_of(order.status),
-            group=group_of(order.order_list),
-            first=first_before(order.order_list),
         )
+        self.books.join_list(hold, group_of(order.order_list), first_before(order.order_list))
         bot = self.bots.own(order.client_order_id, order.strategy_id, self.books.holds)
         if bot is not None:
             bot.books.twin_of(book)
@@ -363,8 +366,10 @@ class RiskState:
 
     def fact(self, now_ns: int) -> int:
         """The time of a fact that the journal holds; durable windows are cut there."""
-        self.fact_ns = now_ns = self.advance(now_ns)
-        return now_ns
+        if now_ns > self.now_ns:  # noqa: PLR1730 - max() costs three times as much
+            self.now_ns = now_ns
+        self.fact_ns = self.now_ns
+        return self.now_ns
 
     def sweep(self) -> None:
         """Compare every cap's use with its bands now."""

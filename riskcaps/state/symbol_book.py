@@ -16,6 +16,7 @@ Rules of this file:
 
 from bisect import bisect_left, insort
 from decimal import Decimal
+from typing import Any
 
 from daemon.model.account_model import SPOT_ACCOUNT, AccountModel, account_of
 from daemon.model.amounts import ZERO
@@ -26,7 +27,7 @@ from daemon.model.market import TopOfBook
 from daemon.model.plain_values import to_plain
 from daemon.model.reports import Fill
 from riskcaps.state.bands import Watch
-from riskcaps.state.holds import UNKNOWN, WORKING, Account, Hold
+from riskcaps.state.holds import Account, Hold
 from riskcaps.state.windows import DAY_NS, MINUTE_NS, RollingCount, RollingSum
 from riskcaps.words.cap_values import window_minutes
 from riskcaps.words.caps import UNLIMITED
@@ -45,7 +46,7 @@ class SymbolBook:
     __slots__ = (
         "arriving", "at_par", "base", "base_account", "blocked", "buy_pxs", "buys_covered",
         "buys_open", "caps", "cost",
-        "fees_quote", "fees_since_sell", "filters", "has_multipliers", "instrument",
+        "fees_quote", "fees_since_sell", "filters", "ground", "has_multipliers", "instrument",
         "instrument_id", "last", "last_ns", "mark_ask", "mark_bid", "market_made",
         "market_version", "minute", "model", "open_count", "order_types", "position",
         "price_high", "price_low", "qty_high", "qty_low", "qty_step", "quote", "quote_account",
@@ -62,6 +63,8 @@ class SymbolBook:
         the market; and of anything at all. Whoever keeps something that was worked out from here
         keeps the counter with it, and works it out again when that has moved."""
         self.market_made: tuple[int, dict[str, object]] = (-1, {})
+        self.ground: Any = None
+        """What the last decision on it stood on (riskcaps/gate/ground.py)."""
         self.base = self.quote = ""
         self.model: AccountModel = SPOT_ACCOUNT
         self.at_par = False
@@ -223,28 +226,6 @@ class SymbolBook:
         """Whether an order spends its value in quote; else its quantity in base."""
         return is_buy or self.model.sell_pays_value
 
-    def add_hold(self, hold: Hold) -> None:
-        """Weigh one more open order."""
-        leaves, px = hold.leaves, hold.px  # of a group, too, until it is weighed
-        value = leaves * px
-        hold.quote.open_notional += value
-        if hold.is_buy:
-            self.buys_open += leaves
-            insort(self.buy_pxs, px)
-            if hold.reserved:
-                hold.account.inflight += value
-        else:
-            self.sells_open += leaves
-            insort(self.sell_pxs, px)
-            if hold.reserved:
-                hold.account.inflight += value if hold.pays_value else leaves
-        self.version += 1
-        self.open_count += 1
-        if hold.is_stop:
-            self.stops_open += 1
-        if hold.phase == UNKNOWN:
-            self.unknown_count += 1
-
     def weigh(self, hold: Hold, *, weighs: bool) -> None:
         """Count a hold's quantity from now on, or not: of a group one counts (risk_books.py)."""
         if hold.weighs is weighs:
@@ -298,22 +279,6 @@ class SymbolBook:
             self.arriving -= change
         self.version += 1
 
-    def acknowledge(self, hold: Hold) -> None:
-        """The venue has it: what it takes is the venue's to lock, at once or when it works."""
-        if hold.phase == UNKNOWN:
-            self.unknown_count -= 1
-        hold.phase = WORKING
-        if hold.awaits is None or hold.awaits.first is None:
-            self.settle(hold)
-
-    def settle(self, hold: Hold) -> None:
-        """What it takes is locked by the venue from now on."""
-        if hold.reserved:
-            hold.reserved = False
-            amount = hold.spends
-            hold.account.inflight -= amount
-            hold.account.unsettled += amount
-
     def shrink_hold(self, hold: Hold, qty: Decimal, *, settled: bool) -> None:
         """Take `qty` (at most its leaves) out of a hold; `settled`: the venue spent it."""
         hold.leaves -= qty
@@ -331,29 +296,6 @@ class SymbolBook:
             hold.account.inflight -= amount
             if settled:
                 hold.account.unsettled += amount
-
-    def drop_hold(self, hold: Hold) -> None:
-        """Forget an order, and release what it may still do."""
-        leaves, px = hold.leaves if hold.weighs else ZERO, hold.px
-        if hold.is_buy:
-            prices = self.buy_pxs
-            self.buys_open -= leaves
-        else:
-            prices = self.sell_pxs
-            self.sells_open -= leaves
-        del prices[bisect_left(prices, px)]
-        if leaves:
-            value = leaves * px
-            hold.quote.open_notional -= value
-            if hold.reserved:
-                hold.account.inflight -= value if hold.pays_value else leaves
-        hold.leaves = ZERO
-        self.version += 1
-        self.open_count -= 1
-        if hold.is_stop:
-            self.stops_open -= 1
-        if hold.phase == UNKNOWN:
-            self.unknown_count -= 1
 
     def book_fill(self, fill: Fill) -> tuple[Decimal, bool]:
         """Move the position by a fill. Returns the profit it realised and whether it reduced.

@@ -17,7 +17,6 @@ from riskcaps.state.symbol_book import SymbolBook
 
 Turnover = tuple[str, Decimal, Decimal, Rate | None]
 """Of one quote asset: its name, traded in 24 hours, open, its rate to the numeraire."""
-NO_WORTH = (ZERO, ZERO, ZERO)
 
 
 class Valuation:
@@ -59,7 +58,9 @@ class Valuation:
                 return
             total += position * mark
         rate = self._books.rates.rate(book.quote)
-        book.worth = None if rate is None else total * (rate[0] if total > 0 else rate[1])
+        if rate is not PAR and rate is not None:
+            total *= rate[0] if total > 0 else rate[1]
+        book.worth = None if rate is None else total
 
     def equity(self) -> Decimal | None:
         """Equity as last valued; None while a part of it cannot be valued."""

@@ -43,11 +43,9 @@ class _Stamps:
 
     def add(self, now_ns: int) -> None:
         """Count one event."""
-        stamps = self._stamps
-        stamps[-1] = now_ns
-        stamps.append(_NEVER_NS)
+        self._stamps.insert(-1, now_ns)
         self.until_ns = 0
-        if not len(stamps) % _PRUNE_EVERY:
+        if not len(self._stamps) % _PRUNE_EVERY:
             self._prune(now_ns)
 
     def _prune(self, now_ns: int) -> None:

@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from control.tool.command_frame import Wiring
+from control.tool.finite_range import FiniteRange
 from control.tool.json_manner import NO_ANSWER
 from control.tool.mounted_commands import Tool
 
@@ -53,6 +54,8 @@ def test_the_walk_sees_the_tool() -> None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_h_is_help_everywhere(name: str) -> None:
+    # Click keeps the help option of a command's first run; a test before may have run it alone.
+    COMMANDS[name]._help_option = None
     short, long = run(*name.split(), "-h"), run(*name.split(), "--help")
     assert short.exit_code == long.exit_code == 0, short.output
     assert short.output == long.output
@@ -74,6 +77,26 @@ def test_who_takes_a_reason_takes_yes_and_who_answers_takes_json() -> None:
         assert "--socket" in found, name
         assert "--reason" not in found or "--yes" in found, name
         assert ("--json" in found) != (name in NO_ANSWER), name
+
+
+def test_no_command_takes_a_number_that_is_none() -> None:
+    """NaN is within every range of click's: a wait for so long failed after the deed."""
+    ranges = [
+        (name, param)
+        for name, command in COMMANDS.items()
+        for param in command.params
+        if isinstance(param.type, click.FloatRange)
+    ]
+    assert len(ranges) > 10
+    assert [name for name, param in ranges if not isinstance(param.type, FiniteRange)] == []
+    for words in (
+        ("stop", "--timeout", "nan"),
+        ("kill", "--timeout", "inf"),
+        ("drill", "--timeout", "nan"),
+    ):
+        ended = run(*words)
+        assert ended.exit_code == 2, ended.output
+        assert "--timeout" in ended.stderr
 
 
 @pytest.mark.parametrize("name", NEEDS_A_DAEMON)

@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter_ns
 from typing import Any, Protocol, cast
 
-import ccxt.async_support as ccxt
 import uvloop
 
 from tests.bench.spin_venue import mask
@@ -108,6 +107,8 @@ class CcxtClient:
 
     async def connect(self, port: int) -> None:
         """Set up the exchange object with our markets."""
+        import ccxt.async_support as ccxt  # noqa: PLC0415 - half a second in each worker of the tests
+
         logging.getLogger("ccxt").setLevel(logging.WARNING)
         self._exchange = ccxt.binance(
             {"apiKey": "k" * 64, "secret": "s" * 64, "enableRateLimit": False}

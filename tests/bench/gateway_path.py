@@ -12,10 +12,9 @@ import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from time import perf_counter_ns
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
-import ccxt
 import uvloop
 
 from daemon.shell.gateway.snippets import Address, snippet
@@ -23,6 +22,9 @@ from daemon.shell.process.clock import SystemClock
 from tests.bench.report import Row, at_most, quantile
 from tests.support.bot_box import BotBox
 from tests.support.raw_bot import RawBot
+
+if TYPE_CHECKING:  # half a second in each worker of the tests
+    import ccxt
 
 ORDERS, QUICK_ORDERS = 300, 40
 WARM_UP = 10
@@ -124,7 +126,7 @@ async def with_ccxt(box: BotBox, count: int) -> list[list[float]]:
     return await compared(roads, bid * 0.97, count)
 
 
-def _ccxt_placer(exchange: ccxt.Exchange) -> Place:
+def _ccxt_placer(exchange: "ccxt.Exchange") -> Place:
     async def place(price: str) -> None:
         exchange.create_order("BTC/USDT", "limit", "buy", 0.001, float(price),
                               {"timeInForce": "IOC"})  # fmt: skip

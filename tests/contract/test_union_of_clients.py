@@ -202,7 +202,7 @@ async def over_one_connection(sim: SimProcess, shapes: Any) -> dict[str, Any]:
         subscribe,
         ("userDataStream.unsubscribe", {}, {}),
     ]
-    async with asyncio.timeout(20), websockets.connect(sim.ws_api) as socket:
+    async with asyncio.timeout(60), websockets.connect(sim.ws_api) as socket:
         for number, (method, params, shape) in enumerate(calls):
             await socket.send(json.dumps({"id": number, "method": method, "params": params}))
             while (reply := json.loads(await socket.recv())).get("id") != number:

@@ -75,3 +75,13 @@ def test_a_running_daemons_tightened_caps_are_those_in_force(
         assert "tightened;" not in done.stdout
     else:
         assert "0.00001 (tightened; file: 0.01)" in done.stdout
+
+
+def test_no_line_is_wider_than_eighty_columns_but_for_long_values(tmp_path: Path) -> None:
+    told = explain(config(tmp_path)).stdout.splitlines()
+    assert [line for line in told if len(line) > 80] == [
+        line for line in told if "conversions " in line
+    ]
+    assert "clauses of docs/CONTROLS.md" in told[-1]
+    at = next(n for n, line in enumerate(told) if "exposure_gross_numeraire_max" in line)
+    assert told[at + 1] == "      sum of worst sides [26, 35, 40]"

@@ -17,13 +17,14 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from control.gating import TOKEN_LIFE_NS
-from daemon.assembly import account_fingerprint, binding_of
+from daemon.assembly import binding_of
 from daemon.demo.plan import toml_text
 from daemon.errors import LiveBlocked
 from daemon.live_gate import LiveGate, check_live, mode_of, read_promotion, within_pilot
 from daemon.model.enums import Mode
 from daemon.model.records import POLICY_PREDICATE
 from daemon.settings import Config, GatingSettings, load_config
+from daemon.shell.keys.credentials import account_fingerprint
 from evidence.promotion.policy import Policy, sign_policy
 from evidence.promotion.record import PREDICATE_TYPE
 from evidence.read.artifact_times import format_time

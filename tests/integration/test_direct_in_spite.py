@@ -1,5 +1,6 @@
 """The second process' road with bad streams, bad disks, other clients: the ledger is the judge."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -9,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -59,6 +61,19 @@ def place_by_hand(stage: StopStage) -> None:
     for number in (before, before + 1):
         place(stage, f"st{instance}-1-{number}")
     assert len(stage.venue_open()) == 2
+
+
+@contextlib.contextmanager
+def hanging(path: Path) -> Iterator[None]:
+    """A pipe that nobody writes: whoever opens it hangs, as on a disk that is gone."""
+    hidden = path.with_name("hidden")
+    path.rename(hidden)
+    os.mkfifo(path)
+    try:
+        yield
+    finally:
+        os.close(os.open(path, os.O_RDWR))  # whoever hangs still ends, and is no orphan of ours
+        hidden.replace(path)
 
 
 def words(stage: StopStage, *more: str) -> list[str]:
@@ -124,20 +139,14 @@ def test_a_latch_that_cannot_be_written_stops_all_the_same_and_the_code_says_so(
 def test_a_state_directory_that_hangs_holds_the_cancels_for_about_a_second(
     direct: StopStage, what: str
 ) -> None:
-    """A pipe that nobody writes: whoever opens it hangs, as on a disk that is gone."""
     place_by_hand(direct)
-    (hidden, path) = (direct.state_dir / "hidden", direct.state_dir / what)
+    path = direct.state_dir / what
     if what == "journal":
         path = next(path.glob("journal-*.jsonl"))
-    path.rename(hidden)
-    os.mkfifo(path)
-    try:
+    with hanging(path):
         began_s = time.monotonic()
         done = run(words(direct))
         took_s = time.monotonic() - began_s
-    finally:
-        path.unlink()
-        hidden.rename(path)
     assert direct.venue_open() == []
     assert done.returncode == (6 if what == "identity.json" else 0), done
     assert took_s < 4 + 4 + SLOW_MACHINE_S, "the journal's two seconds and a receive window"
@@ -150,18 +159,12 @@ def test_a_configuration_or_a_key_that_hangs_is_told_within_seconds(
 ) -> None:
     """The deed cannot be done without them: it ends with words, and latches when it knows where."""
     path = direct.keys if what == "keys" else direct.config
-    hidden = path.with_suffix(".hidden")
     shutil.rmtree(direct.state_dir / "kill-latch", ignore_errors=True)
-    path.rename(hidden)
-    os.mkfifo(path)
     named = ["--socket", str(direct.socket), "kill", "--direct", "--reason", "a"]
-    try:
+    with hanging(path):
         began_s = time.monotonic()
         done = run(named if what == "beside" else words(direct))
         took_s = time.monotonic() - began_s
-    finally:
-        path.unlink()
-        hidden.rename(path)
     assert done.returncode == 1, done
     assert b"its disk hangs" in done.stderr
     assert took_s < 3 + SLOW_MACHINE_S

@@ -319,7 +319,7 @@ async def _session(bot: RawBot, ws: str) -> dict[str, Any]:
         async def ask(number: int, method: str, params: dict[str, Any]) -> dict[str, Any]:
             await socket.send_json({"id": number, "method": method, "params": params})
             while True:
-                told: dict[str, Any] = await socket.receive_json(timeout=10)
+                told: dict[str, Any] = await socket.receive_json(timeout=60)
                 if told.get("id") == number:
                     return told
                 events.append(told["event"])
@@ -331,6 +331,6 @@ async def _session(bot: RawBot, ws: str) -> dict[str, Any]:
                  "timestamp": bot.ws_params()["timestamp"]}  # fmt: skip
         facts["placed"] = await ask(3, "order.place", order)
         while not any(event.get("x") == "TRADE" for event in events):
-            events.append((await socket.receive_json(timeout=10))["event"])
+            events.append((await socket.receive_json(timeout=60))["event"])
         facts["events"] = [event for event in events if event["e"] == "executionReport"]
         return facts

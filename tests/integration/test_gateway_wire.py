@@ -12,7 +12,7 @@ from aiohttp import web
 from daemon.shell.process.clock import SystemClock
 from daemon.trials.gateway_wire import GatewayWire
 
-DEADLINE_S = 10
+DEADLINE_S = 60
 
 
 class Target:

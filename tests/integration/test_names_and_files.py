@@ -47,7 +47,10 @@ def test_a_symbol_of_another_script_trades_end_to_end(tmp_path: Path, order_road
         box.must("cancel-all", "--symbol", NAME, "--reason", "names")
         port = box.until(lambda status: bool(status.get("metrics_port")))["metrics_port"]
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as metrics:
-            assert f'symbol="{NAME}"' in metrics.read().decode("utf-8")
+            told = metrics.read().decode("utf-8")
+        assert f'symbol="{NAME}"' in told
+        for kind in ("run_start", "recovery"):  # written before anything else is told of lines
+            assert f'seatrial_events_total{{event_type="{kind}"}} 1.0' in told
         box.must("stop", "--reason", "names")
         orders = [one for one in box.sim.ledger()["orders"] if one["symbol"] == NAME]
         assert orders, "the venue has seen orders of that symbol"

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -36,9 +36,19 @@ def is_running(pid: int) -> bool:
     return state not in "ZX"
 
 
+@pytest.fixture
+def hangup_is_heard() -> Iterator[None]:
+    """Also where whoever runs the tests has them ignore SIGHUP, as nohup does."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("faults", ["none", "waf"])
-def test_children_end_with_their_demo(tmp_path: Path, faults: str, number: signal.Signals) -> None:
+def test_children_end_with_their_demo(
+    tmp_path: Path, faults: str, number: signal.Signals, hangup_is_heard: None
+) -> None:
     command = [sys.executable, "-m", "control.main", "demo", "--seconds", "60"]
     command += ["--faults", faults, "--json", "--dir", str(tmp_path / "demo")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as demo:

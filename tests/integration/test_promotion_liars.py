@@ -4,6 +4,7 @@ import pytest
 
 from evidence.promotion.policy import Policy
 from tests.support.journal_maker import JournalMaker
+from tests.support.liars_table import PROMOTION, documented, row_of_a_promotion
 from tests.support.promotion_liars import (
     AROUND,
     EDITS,
@@ -28,6 +29,8 @@ def test_an_edited_record_is_never_promoted(tmp_path, edit, decision, code):
     judgement = edited(edit, tmp_path)
     assert judgement.decision == decision
     assert code in {reason.code for reason in judgement.reasons}
+    stands = row_of_a_promotion(edit, judgement, code) in documented(PROMOTION)
+    assert stands, "docs/LIARS.md is stale"
 
 
 @pytest.mark.parametrize(
@@ -37,6 +40,8 @@ def test_a_trick_around_the_record_does_not_pay(tmp_path, trick, decision, code)
     judgement = trick(tmp_path)
     assert judgement.decision == decision
     assert code in {reason.code for reason in judgement.reasons}
+    stands = row_of_a_promotion(trick, judgement, code) in documented(PROMOTION)
+    assert stands, "docs/LIARS.md is stale"
 
 
 def test_ten_thousand_quiet_lines_are_not_a_session(tmp_path):

@@ -95,7 +95,7 @@ class Box:
     async def until(self, ready: Any, what: str) -> None:
         """Wait for a condition, told ticks meanwhile, as a living feed does."""
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while not ready():
                     assert self.fatal is None, self.fatal
                     await self.venue.tick(BID, ASK)

@@ -21,7 +21,7 @@ from tests.support.bot_box import BotBox, free_port
 from tests.support.raw_bot import RawBot
 from tests.support.sim_process import SimProcess
 
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 SYMBOLS = "BTCUSDT,ETHUSDT"
 PUBLIC = {
     "REST GET /api/v3/exchangeInfo",

@@ -31,7 +31,7 @@ from daemon.cli.sim_command import sim_command
 from daemon.shell.process.clock import SystemClock
 from tests.support.sim_process import SimProcess
 
-DEADLINE_S = 10
+DEADLINE_S = 60
 CLOCK = SystemClock()
 ORDER = {
     "symbol": "BTCUSDT",

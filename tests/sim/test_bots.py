@@ -17,12 +17,12 @@ from daemon.shell.journal.input_lines import input_text
 from tests.support.sim_bots import run_world
 from tests.support.sim_chaos import FaultMenu
 
-SEEDS_PER_CHUNK = 100
+SEEDS_PER_CHUNK = 50
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "chunk", [0, *(pytest.param(one, marks=pytest.mark.campaign) for one in range(1, 4))]
+    "chunk", [0, *(pytest.param(one, marks=pytest.mark.campaign) for one in range(1, 8))]
 )
 def test_no_seed_tells_a_bot_what_is_not_so(chunk: int) -> None:
     counts: Counter[str] = Counter()

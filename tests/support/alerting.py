@@ -106,7 +106,7 @@ def process(command: list[str], log: Path) -> Iterator[None]:
             yield
         finally:
             running.terminate()
-            running.wait(timeout=20)
+            running.wait(timeout=60)
 
 
 @contextmanager
@@ -154,7 +154,7 @@ def monitoring(directory: Path, watched: int, human: Human) -> Iterator[str]:
 def scraped(base: str) -> float:
     """How many seconds of good scrapes Prometheus holds of the daemon."""
     query = urllib.parse.quote('count_over_time((up{job="seatrial"} == 1)[10m:1s])')
-    with urllib.request.urlopen(f"{base}/api/v1/query?query={query}", timeout=5) as answer:
+    with urllib.request.urlopen(f"{base}/api/v1/query?query={query}", timeout=60) as answer:
         result = json.load(answer)["data"]["result"]
     return float(result[0]["value"][1]) if result else 0.0
 

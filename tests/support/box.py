@@ -19,7 +19,7 @@ from daemon.shell.process.child_processes import end_with_parent
 from tests.support.sim_process import SimProcess
 
 ROOT = Path(__file__).resolve().parents[2]
-DEADLINE_S = 25.0
+DEADLINE_S = 60.0
 _TEST_TABLES = """
 [metrics]
 port = 0

@@ -216,7 +216,7 @@ async def served(venue: ContractVenue) -> AsyncIterator[ContractVenue]:
     try:
         yield venue
     finally:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             for socket in [*venue.sockets, *venue.tickers]:
                 with contextlib.suppress(ConnectionError):
                     await socket.close()

@@ -12,7 +12,7 @@ from control.peer_identity import ControlConfig
 from control.server.control_server import ControlThread
 from tests.support.control_port import FakePort
 
-DEADLINE_S = 10.0
+DEADLINE_S = 60.0
 
 
 @contextlib.contextmanager

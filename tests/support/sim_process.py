@@ -25,8 +25,8 @@ from daemon.shell.process.child_processes import end_with_parent
 from daemon.shell.process.clock import SystemClock
 
 ROOT = Path(__file__).resolve().parents[2]
-_READY_S = 20.0
-_STOP_S = 10.0
+_READY_S = 60.0
+_STOP_S = 60.0
 
 
 class SimProcess:
@@ -143,7 +143,7 @@ class SimProcess:
             headers={"X-MBX-APIKEY": self.api_key},
         )
         try:
-            with urllib.request.urlopen(request, timeout=10) as answer:
+            with urllib.request.urlopen(request, timeout=60) as answer:
                 return json.load(answer)
         except urllib.error.HTTPError as error:
             raise RuntimeError(f"{method} {path}: {error.code} {error.read()!r}") from error
@@ -159,6 +159,6 @@ class SimProcess:
     def _call(url: str, body: object | None) -> dict[str, Any]:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(url, data=data)
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             result: dict[str, Any] = json.load(answer)
         return result

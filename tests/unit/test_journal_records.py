@@ -129,6 +129,7 @@ def test_the_page_and_the_schema_are_not_stale() -> None:
     assert SCHEMA.read_text() == schema_text(), "python -m tests.support.journal_page"
 
 
+@pytest.mark.xdist_group("architecture")  # the parsed tree is there
 def test_each_writer_gives_the_fields_of_its_own_event() -> None:
     """mypy holds a record to its type; here: that the type is that of the event which is written.
 

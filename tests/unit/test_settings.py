@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from daemon.assembly import about_run, link_config
 from daemon.settings import Settings, SettingsError, config_from_mapping, load_config
 from riskcaps.words.capset import PORTFOLIO_CAPS, SYMBOL_CAPS
+from tests.architecture.tree import parsed, product_modules
 
 CAPS = Path("daemon/demo/caps/demo.toml")
 ROOT = Path(__file__).resolve().parents[2]
@@ -258,14 +259,14 @@ def test_the_mark_price_is_refused_because_spot_has_none() -> None:
     assert 'write "mid", or "last"' in problem
 
 
+@pytest.mark.xdist_group("architecture")  # the parsed tree is there
 def test_every_key_is_read_by_something() -> None:
     """Attributes and texts of the product, less the tables that declare the keys."""
     declared = {"daemon/settings.py", "riskcaps/words/caps.py"}
     used: set[str] = set()
-    for folder in ("daemon", "riskcaps", "control"):
-        for path in (ROOT / folder).rglob("*.py"):
-            if str(path.relative_to(ROOT)) not in declared:
-                used |= words_used(ast.parse(path.read_text()))
+    for name in product_modules():
+        if name not in declared and not name.startswith("evidence/"):
+            used |= words_used(parsed(name))
     keys = {key for model in models_of(Settings) for key in model.model_fields}
     caps = {*PORTFOLIO_CAPS, *SYMBOL_CAPS}
     assert len(keys) > 40

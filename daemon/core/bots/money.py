@@ -121,8 +121,8 @@ class Money:
         if hold is None or instrument is None:
             return None
         if order.side is Side.BUY:
-            return instrument.quote, hold.spends
-        return instrument.base, hold.spends
+            return instrument.quote, hold.spends()
+        return instrument.base, hold.spends()
 
     def _assets(self, spec: BotSpec) -> list[str]:
         ledger = self._ctx.ledger

@@ -13,13 +13,12 @@ import hashlib
 import hmac
 import json
 import ssl
-import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from daemon.errors import AnchorUnusable
+from daemon.errors import AnchorUnusable, CredentialsRefused
 from daemon.model.witness_words import (
     HEADS_PATH,
     countersigned_bytes,
@@ -28,6 +27,7 @@ from daemon.model.witness_words import (
     stamped_bytes,
 )
 from daemon.shell.anchors.sink import Head, SinkError, SinkRefusedError
+from daemon.shell.keys.credentials import ed25519_of, private_bytes
 from daemon.shell.process.web_client import aiohttp, tls_of
 
 ANSWER_BYTES_MAX = 1 << 18
@@ -148,7 +148,7 @@ class WitnessSink:
         await self._http.close()
 
     def _check(self, signature: str, words: bytes) -> None:
-        from cryptography.exceptions import InvalidSignature  # noqa: PLC0415 - see _private_key
+        from cryptography.exceptions import InvalidSignature  # noqa: PLC0415 - see _public_key
 
         try:
             self._witness_key.verify(base64.b64decode(signature, validate=True), words)
@@ -232,35 +232,22 @@ def private_file(path: Path) -> bytes:
         AnchorUnusable: it cannot be read, or others can.
     """
     try:
-        mode = stat.S_IMODE(path.stat().st_mode)
-        raw = path.read_bytes()
-    except OSError as error:
-        raise AnchorUnusable(f"{path}: {error.strerror}; name a file that is there") from error
-    if mode & 0o077:
-        raise AnchorUnusable(f"{path}: mode {mode:04o} lets others read it; chmod 600 {path}")
-    return raw
+        return private_bytes(path, "the file that [anchors] names")
+    except CredentialsRefused as error:
+        raise AnchorUnusable(str(error)) from error
 
 
 def _private_key(path: Path) -> tuple[Any, str]:
     """An Ed25519 private key, and the name of its public half."""
-    # Imported here: a daemon without this sink needs none of it, and every start waits for it.
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import (  # noqa: PLC0415 - see above
-        Ed25519PrivateKey,
-    )
-    from cryptography.hazmat.primitives.serialization import (  # noqa: PLC0415 - see above
-        load_pem_private_key,
-    )
-
     try:
-        key = load_pem_private_key(private_file(path), password=None)
-    except (ValueError, TypeError) as error:
-        raise AnchorUnusable(f"{path}: not an unencrypted PEM private key") from error
-    if not isinstance(key, Ed25519PrivateKey):
-        raise AnchorUnusable(f"{path}: not an Ed25519 key; `seatrial evidence keygen` makes one")
+        key = ed25519_of(private_file(path))
+    except ValueError as error:
+        raise AnchorUnusable(f"{path}: {error}; `seatrial evidence keygen` makes one") from error
     return key, key.public_key().public_bytes_raw().hex()
 
 
 def _public_key(path: Path) -> tuple[Any, str]:
+    # Imported here: a daemon without this sink needs none of it, and every start waits for it.
     from cryptography.hazmat.primitives.asymmetric.ed25519 import (  # noqa: PLC0415 - see above
         Ed25519PublicKey,
     )

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from daemon.model.launch_checks import Check
+from daemon.model.launch_checks import Check, failed, passed
 from daemon.settings import Settings
 from daemon.settings_anchors import AnchorSinkSettings
 
@@ -72,7 +72,7 @@ def anchor_steps(settings: Settings, unit: UnitLimits | None) -> Iterator[Check]
     sinks: Mapping[str, AnchorSinkSettings] = settings.anchors.sinks
     if not sinks and settings.venue.environment != "sim":
         sentence = "no sink is configured: the evidence of this box will be UNANCHORED"
-        yield Check(NAME, ok=True, sentence=sentence)
+        yield passed(NAME, sentence)
     for name, one in sinks.items():
         fault, mend = "", ""
         if one.url:
@@ -80,9 +80,9 @@ def anchor_steps(settings: Settings, unit: UnitLimits | None) -> Iterator[Check]
         elif one.kind == "file" and one.path is not None:
             fault, mend = _file_fault(one.path, settings.state_dir, unit)
         if fault:
-            yield Check(NAME, ok=False, sentence=f"{name}: {fault}", mend=mend)
+            yield failed(NAME, f"{name}: {fault}", mend)
         else:
-            yield Check(NAME, ok=True, sentence=f"{name}: a {one.kind} that can be reached")
+            yield passed(NAME, f"{name}: a {one.kind} that can be reached")
 
 
 def _address_fault(url: str, unit: UnitLimits | None) -> tuple[str, str]:

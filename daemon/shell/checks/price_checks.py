@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from daemon.errors import SeatrialError, VenueRefusal
 from daemon.model.instrument import Instrument
-from daemon.model.launch_checks import Check
+from daemon.model.launch_checks import Check, failed, passed
 from daemon.shell.link.price_paths import MissingPrice, PriceCaps, missing_prices, offer
 from daemon.shell.link.rest_session import HttpReply
 from daemon.shell.link.time_sync import TimeSync
@@ -38,14 +38,13 @@ class PriceQuestions:
         if not missing:
             paid = f"; fees may be paid in {', '.join(fees)}" if fees else ""
             sentence = f"everything traded has a price in {caps.numeraire}{paid}{unsure}"
-            return Check("valuation", ok=True, sentence=sentence)
+            return passed("valuation", sentence)
         mends = [await self._offer(one, symbols, caps) for one in missing]
         sentence = "; ".join(one.sentence for one in missing)
-        return Check(
+        return failed(
             "valuation",
-            ok=False,
-            sentence=f"{sentence}: after the first fill every new order would be denied{unsure}",
-            mend="; ".join(mends),
+            f"{sentence}: after the first fill every new order would be denied{unsure}",
+            "; ".join(mends),
         )
 
     async def _fee_assets(

@@ -16,7 +16,7 @@ from daemon.model.amounts import ceil_to, floor_to
 from daemon.model.enums import Side, SymbolStatus
 from daemon.model.halt import HaltFlag
 from daemon.model.instrument import Instrument
-from daemon.model.launch_checks import CHECKS, Check
+from daemon.model.launch_checks import CHECKS, Check, failed, passed
 from daemon.shell.checks.price_checks import PriceQuestions
 from daemon.shell.link.governor import Governor
 from daemon.shell.link.link_config import Credentials, VenueEndpoints, adapter_of
@@ -110,16 +110,15 @@ class Preflight:
             sentence = f"cannot reach {host}, port {endpoint.port}: {why_unreachable(error)}"
             is_sim = self._endpoints.environment == "sim"
             mend = _MEND_SIM if is_sim else ""
-            return Check("reachable", ok=False, sentence=sentence, mend=mend)
+            return failed("reachable", sentence, mend)
         except SeatrialError as error:
-            return Check(
+            return failed(
                 "reachable",
-                ok=False,
-                sentence=f"{host} does not answer as the venue does: {error}",
-                mend="check that the address is the venue's own and not a proxy's",
+                f"{host} does not answer as the venue does: {error}",
+                "check that the address is the venue's own and not a proxy's",
             )
         trip_ms = sample.round_trip_ns // _NS_PER_MS
-        return Check("reachable", ok=True, sentence=f"{host} answers, best round trip {trip_ms} ms")
+        return passed("reachable", f"{host} answers, best round trip {trip_ms} ms")
 
     def _clock_step(self) -> Check:
         sample = self._sync.sample
@@ -127,22 +126,17 @@ class Preflight:
         trip_ms = 0 if sample is None else sample.round_trip_ns // _NS_PER_MS
         if abs(offset_ms) > CLOCK_OFFSET_MAX_MS:
             behind = "behind" if offset_ms > 0 else "ahead of"
-            return Check(
-                "clock",
-                ok=False,
-                sentence=f"this machine's clock is {abs(offset_ms)} ms {behind} the venue's",
+            return failed(
+                "clock", f"this machine's clock is {abs(offset_ms)} ms {behind} the venue's"
             )
         if trip_ms > ROUND_TRIP_MAX_MS:
-            return Check(
+            return failed(
                 "clock",
-                ok=False,
-                sentence=f"the best round trip is {trip_ms} ms, too long for a recvWindow of "
+                f"the best round trip is {trip_ms} ms, too long for a recvWindow of "
                 f"{self._recv_window_ms} ms",
-                mend="use a machine or a network nearer to the venue",
+                "use a machine or a network nearer to the venue",
             )
-        return Check(
-            "clock", ok=True, sentence=f"clock is within {abs(offset_ms)} ms of the venue's"
-        )
+        return passed("clock", f"clock is within {abs(offset_ms)} ms of the venue's")
 
     async def _symbols(self) -> Check:
         try:
@@ -154,20 +148,19 @@ class Preflight:
                 raise Undecodable("; ".join(f"{one}: {why}" for one, why in listed.absent.items()))
             self._instruments = listed.instruments
         except SeatrialError as error:
-            return Check("symbols", ok=False, sentence=str(error))
+            return failed("symbols", str(error))
         closed = [i.symbol for i in self._instruments if i.status is not SymbolStatus.TRADING]
         if closed:
-            return Check(
+            return failed(
                 "symbols",
-                ok=False,
-                sentence=f"not trading now: {', '.join(closed)}",
-                mend="wait until they trade, or take them out of `symbols`",
+                f"not trading now: {', '.join(closed)}",
+                "wait until they trade, or take them out of `symbols`",
             )
         named = ", ".join(instrument.symbol for instrument in self._instruments)
         told = f"trading: {named}"
         if listed.unknown_filters:
             told += f"; {unknown_text(listed.unknown_filters)}"
-        return Check("symbols", ok=True, sentence=told)
+        return passed("symbols", told)
 
     async def _symbols_refused(self, fault: Fault) -> Check:
         """One wrong name spoils the whole question: ask one by one which it is."""
@@ -180,7 +173,7 @@ class Preflight:
                     unknown.append(symbol)
             if unknown:
                 said = f"the venue does not list {', '.join(unknown)}"
-        return Check("symbols", ok=False, sentence=said)
+        return failed("symbols", said)
 
     async def _account(self) -> list[Check]:
         try:
@@ -190,14 +183,7 @@ class Preflight:
                 return [_key_refused(fault, self._mend_key())]
             account = self._decode.account(reply.body)
         except SeatrialError as error:
-            return [
-                Check(
-                    "key",
-                    ok=False,
-                    sentence=f"the account could not be read: {error}",
-                    mend=_MEND_NETWORK,
-                )
-            ]
+            return [failed("key", f"the account could not be read: {error}", _MEND_NETWORK)]
         self._held = frozenset(one.asset for one in account.balances if one.total)
         held = len(self._held)
         withdraw = (
@@ -207,14 +193,14 @@ class Preflight:
         if self._endpoints.environment != "sim":
             withdraw += "; testnet funds cannot leave, and no call here can prove more"
         return [
-            Check("key", ok=True, sentence="the venue knows this key and its signature"),
+            passed("key", "the venue knows this key and its signature"),
             Check(
                 "account",
                 ok=account.can_trade,
                 sentence=f"account is readable, {held} assets held, "
                 f"{'may' if account.can_trade else 'may NOT'} trade",
             ),
-            Check("withdrawal", ok=True, sentence=withdraw),
+            passed("withdrawal", withdraw),
         ]
 
     async def _valuation(self, caps: PriceCaps) -> Check:
@@ -229,21 +215,13 @@ class Preflight:
             request = self._encoder.test_buy(instrument.symbol, qty, price, self._sync.venue_ms())
             reply = await self._rest.call(request)
         except SeatrialError as error:
-            return Check(
-                "order test", ok=False, sentence=f"could not be asked: {error}", mend=_MEND_NETWORK
-            )
+            return failed("order test", f"could not be asked: {error}", _MEND_NETWORK)
         if reply.status == 200:
-            return Check(
-                "order test",
-                ok=True,
-                sentence=f"the key may trade ({instrument.symbol}, nothing was placed)",
+            return passed(
+                "order test", f"the key may trade ({instrument.symbol}, nothing was placed)"
             )
         fault = self._decode.error(reply.status, reply.body)
-        return Check(
-            "order test",
-            ok=False,
-            sentence=f"the venue would refuse an order: {fault.text}",
-        )
+        return failed("order test", f"the venue would refuse an order: {fault.text}")
 
     async def _small_buy(self, instrument: Instrument) -> tuple[Decimal, Decimal]:
         """Quantity and price of a small limit buy at the best bid that passes the filters."""
@@ -275,24 +253,15 @@ class Preflight:
                 request = encode(f"preflight-{name}", self._sync.venue_ms())
                 replies.append(await session.ask(request, deadline_s=_DEADLINE_S))
         except SeatrialError as error:
-            return Check(
-                "user data",
-                ok=False,
-                sentence=f"order entry and user data: {error}",
-            )
+            return failed("user data", f"order entry and user data: {error}")
         finally:
             session.close("preflight is over")
         for reply in replies:
             if reply.fault is not None:
-                return Check(
-                    "user data",
-                    ok=False,
-                    sentence=f"the venue refused: {reply.fault.text}",
-                    mend=self._mend_key(),
+                return failed(
+                    "user data", f"the venue refused: {reply.fault.text}", self._mend_key()
                 )
-        return Check(
-            "user data", ok=True, sentence="order entry connects and user data can be subscribed"
-        )
+        return passed("user data", "order entry connects and user data can be subscribed")
 
     async def _streams(self) -> Check:
         session = MarketSession(
@@ -307,10 +276,10 @@ class Preflight:
         try:
             await session.open(connect_deadline_s=_DEADLINE_S, ping_idle_s=10, ping_reply_s=5)
         except SeatrialError as error:
-            return Check("market data", ok=False, sentence=str(error))
+            return failed("market data", str(error))
         session.close("preflight is over")
         await session.run()
-        return Check("market data", ok=True, sentence="market streams connect")
+        return passed("market data", "market streams connect")
 
     def _mend_key(self) -> str:
         return _MEND_SIM_KEY if self._endpoints.environment == "sim" else _MEND_KEY
@@ -339,31 +308,26 @@ def why_unreachable(error: BaseException) -> str:
 
 def _key_refused(fault: Fault, mend: str) -> Check:
     if fault.cause is Cause.SIGNATURE:
-        return Check(
+        return failed(
             "key",
-            ok=False,
-            sentence=f"the signature is not valid: {fault.text}",
-            mend="the secret does not belong to this api_key: copy both again",
+            f"the signature is not valid: {fault.text}",
+            "the secret does not belong to this api_key: copy both again",
         )
     if fault.outcome is Outcome.KEY:
-        return Check(
+        return failed(
             "key",
-            ok=False,
-            sentence=f"the venue does not know this key here: {fault.text}; it is mistyped, or it "
+            f"the venue does not know this key here: {fault.text}; it is mistyped, or it "
             "belongs to another environment or to live",
-            mend=mend,
+            mend,
         )
     if fault.outcome is Outcome.CLOCK:
-        return Check(
+        return failed(
             "key",
-            ok=False,
-            sentence=f"the venue refused our timestamp: {fault.text}",
-            mend="run this again: a clock was stepped meanwhile. If `clock` is ok and this fails "
+            f"the venue refused our timestamp: {fault.text}",
+            "run this again: a clock was stepped meanwhile. If `clock` is ok and this fails "
             "again, the venue's own servers disagree about the time: wait, start nothing",
         )
-    return Check(
-        "key", ok=False, sentence=f"the account could not be read: {fault.text}", mend=_MEND_NETWORK
-    )
+    return failed("key", f"the account could not be read: {fault.text}", _MEND_NETWORK)
 
 
 async def run_preflight(
@@ -385,12 +349,12 @@ async def run_preflight(
             environment=environment, rest=rest, ws_api=ws_api, streams=streams
         )
     except HostRefused as error:
-        return [Check("hosts", ok=False, sentence=str(error))]
-    steps = [Check("hosts", ok=True, sentence=f"all three addresses belong to {environment}")]
+        return [failed("hosts", str(error))]
+    steps = [passed("hosts", f"all three addresses belong to {environment}")]
     try:
         adapter = adapter_of(credentials, environment, symbols, recv_window_ms)
     except SeatrialError as error:
-        return [*steps, Check("key", ok=False, sentence=str(error))]
+        return [*steps, failed("key", str(error))]
     preflight = Preflight(
         endpoints=endpoints,
         adapter=adapter,
@@ -403,4 +367,4 @@ async def run_preflight(
             return steps + await preflight.run()
     except TimeoutError:
         sentence = f"not finished within {deadline_s:g} s"
-        return [*steps, Check("preflight", ok=False, sentence=sentence)]
+        return [*steps, failed("preflight", sentence)]

@@ -38,6 +38,7 @@ from daemon.model.records import EventType
 from daemon.model.reports import ExecutionReport
 from daemon.shell.drills.drill_rehearsal import WHO, Rehearsal, RehearsalFactory
 from daemon.shell.process.clock import Clock
+from daemon.shell.process.whole_file import write_whole
 from daemon.shell.stop.emergency_stop import KillReport
 from daemon.shell.stop.kill_latch import LatchStore
 
@@ -184,7 +185,10 @@ class Drills:
         ts_ns = self._clock.now_ns()
         self._pump.note_threadsafe(EventType.DRILL, result)
         self._last = self._last | {name: {"passed": not problem, "ts_ns": ts_ns}}
-        self._file.write_bytes(orjson.dumps(self._last))
+        try:
+            write_whole(self._file, [orjson.dumps(self._last)])
+        except OSError as error:  # the journal has it
+            log.warning("the last drills cannot be kept in %s: %s", self._file, error.strerror)
         return {**result, "ts_ns": ts_ns}
 
     def _orders_at_venue(self) -> int | None:

@@ -112,7 +112,7 @@ class Authentication:
         None: a call about the connection. `target`: what a cancel names.
 
         Raises:
-            VenueError: too many (429, 418).
+            DialectError: too many (429, 418).
         """
         self.look()
         key = self._ring.keys.get(api_key) if api_key else None
@@ -134,7 +134,7 @@ class Authentication:
         its API key, and not its secret, could use up its budget, that of its cancels too.
 
         Raises:
-            VenueError: too many such requests (429).
+            DialectError: too many such requests (429).
         """
         claimed = self._ring.keys.get(api_key)
         if claimed is not None:

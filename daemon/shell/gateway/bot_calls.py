@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import orjson
 
 from daemon.model.bots import BotOrderRow
+from daemon.model.copies import replace
 from daemon.model.effects import BotAnswered
 from daemon.model.enums import OrderType, TimeInForce
 from daemon.model.ids import ClientOrderId, InstrumentId, instrument_id
@@ -149,7 +150,8 @@ class BotCalls:
             proof=asked.proof,
         )
         wish = make(0)
-        answer = await self.ask_named(asked, make, [wish], _told(wish, shown))
+        numbered = partial(_numbered, wish)
+        answer = await self.ask_named(asked, numbered, [wish], _told(wish, shown))
         if answer.denial is not None:
             raise refusal_of(answer.denial, self._now_ns(), places=True)
         return self._placed(asked, answer, shown)
@@ -378,7 +380,7 @@ class BotCalls:
         """The instrument that a request names.
 
         Raises:
-            VenueError: -1121 where it is none of the bot's.
+            DialectError: -1121 where it is none of the bot's.
         """
         symbol = asked.params.symbol()
         if symbol not in asked.bot.symbols:
@@ -395,7 +397,7 @@ class BotCalls:
         """Ask the engine and wait for its answer.
 
         Raises:
-            VenueError: -1007 when nothing is known, -2010 when it was not asked.
+            DialectError: -1007 when nothing is known, -2010 when it was not asked.
         """
         try:
             return await self._waiting.ask(
@@ -420,7 +422,8 @@ class BotCalls:
         list_id: str = "",
     ) -> BotAnswered:
         """Ask for orders; until the engine has answered, their ids are in doubt, not absent."""
-        view, ids = self.view(asked), dict[str, ClientOrderId | None]()
+        view = self.view(asked)
+        ids: dict[str, ClientOrderId | None] = {}
         for wish in wishes:
             before = view.find(wish.instrument_id, wish.client_order_id, "")
             ids[wish.client_order_id] = None if before is None else before.own_id
@@ -449,6 +452,11 @@ def busy() -> DialectError:
 def invented_id() -> str:
     """A client order id for a request that has none, as the venue would invent one."""
     return b2a_base64(urandom(16), newline=False)[:22].decode().translate(_URL_SAFE)
+
+
+def _numbered(wish: BotPlace, request: int) -> BotPlace:
+    """The placement under its number: made once, looked at, and numbered when it is offered."""
+    return replace(wish, request=request)
 
 
 def _told(wish: BotPlace, shown: ResponseType) -> Satisfied:

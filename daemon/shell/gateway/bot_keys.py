@@ -6,7 +6,6 @@ Rules of this file:
 2. A file is replaced whole. A running daemon looks at the folder again when it has changed.
 """
 
-import contextlib
 import hashlib
 import hmac
 import os
@@ -22,6 +21,7 @@ import orjson
 
 from daemon.errors import CredentialsRefused
 from daemon.model.copies import replace
+from daemon.shell.process.whole_file import write_whole
 from daemon.venues.binance_spot.serving.registered_keys import (
     ApiKey,
     PublicKeyFileError,
@@ -131,24 +131,8 @@ def write_key(state_dir: Path, key: BotKey) -> Path:
     folder = state_dir / FOLDER
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = folder / f"{key.bot}.json"
-    plain = {
-        name: getattr(key, name)
-        for name in ("bot", "api_key", "secret", "public_pem", "created_ns", "revoked_ns")
-    }
-    made = path.with_suffix(".new")
-    with contextlib.suppress(FileNotFoundError):
-        made.unlink()
-    file_fd = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(file_fd, "wb") as out:
-        out.write(orjson.dumps(plain))
-        out.flush()
-        os.fsync(out.fileno())
-    made.replace(path)
-    folder_fd = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(folder_fd)
-    finally:
-        os.close(folder_fd)
+    plain = msgspec.structs.asdict(key)
+    write_whole(path, [orjson.dumps(plain)])
     return path
 
 

@@ -222,7 +222,9 @@ class ApiFront:
             check_served(endpoint.name)
             raise not_supported()
         try:
-            proof = authentication.proof(key, signed_params(params), params.text("signature"))
+            proof = ""
+            if key.is_ed25519:
+                proof = authentication.proof(key, signed_params(params), params.text("signature"))
             return await handler(authentication.let_in(key, params, proof))
         except DialectError:
             raise

@@ -43,7 +43,7 @@ class PublicCalls:
         """The answer to a public call; `bot`: whose key came with it, if any.
 
         Raises:
-            VenueError: -1003 when the budget of reads is used up, -1001 without a venue.
+            DialectError: -1003 when the budget of reads is used up, -1001 without a venue.
         """
         if endpoint.name == "ping":
             return PublicReply(200, b"{}")

@@ -26,10 +26,8 @@ NS_PER_S = 1e9
 
 def gauges(status: Status) -> Iterator[Metric]:
     """Every gauge that this status has a value for."""
-    yield from _state("seatrial_gate_state", "Gate state.", GateState, status, "gate_state")
-    yield from _state(
-        "seatrial_trading_state", "Trading state.", TradingState, status, "trading_state"
-    )
+    yield _state("seatrial_gate_state", "Gate state.", GateState, status, "gate_state")
+    yield _state("seatrial_trading_state", "Trading state.", TradingState, status, "trading_state")
     for name, text, read in _PLAIN:
         value = _read(read, status)
         if value is not None:
@@ -197,11 +195,9 @@ def _read(read: Read, status: Status) -> Any:
 
 def _state(
     name: str, text: str, states: type[GateState] | type[TradingState], status: Status, key: str
-) -> Iterator[Metric]:
-    family = GaugeMetricFamily(name, text, labels=["state"])
-    for state in states:
-        family.add_metric([state.value], 1.0 if status.get(key) == state.value else 0.0)
-    yield family
+) -> Metric:
+    now = status.get(key)
+    return _labelled(name, text, "state", {one.value: now == one.value for one in states})
 
 
 def _session(status: Status) -> Metric:
@@ -230,72 +226,64 @@ def _caps(status: Status) -> Iterator[Metric]:
     yield from (used, limit, left)
 
 
+def _labelled(name: str, text: str, label: str, values: Mapping[str, Any]) -> Metric:
+    """One gauge with a value for each label; what is not known (None) has no series."""
+    family = GaugeMetricFamily(name, text, labels=[label])
+    for one, value in values.items():
+        if value is not None:
+            family.add_metric([one], float(value))
+    return family
+
+
 def _by_symbol(status: Status) -> Iterator[Metric]:
-    position = GaugeMetricFamily("seatrial_position", "Net position in base.", labels=["symbol"])
-    for symbol, row in (status.get("positions") or {}).items():
-        position.add_metric([symbol], float(row["qty"]))
-    yield position
-    age = GaugeMetricFamily(
-        "seatrial_market_data_age_seconds", "Age of the last top of book.", labels=["symbol"]
-    )
-    for symbol, row in (status.get("market") or {}).items():
-        if row["age_ms"] is not None:
-            age.add_metric([symbol], row["age_ms"] / 1000)
-    yield age
+    positions, market = status.get("positions") or {}, status.get("market") or {}
+    yield _labelled(
+        "seatrial_position", "Net position in base.", "symbol",
+        {symbol: row["qty"] for symbol, row in positions.items()},
+    )  # fmt: skip
+    yield _labelled(
+        "seatrial_market_data_age_seconds", "Age of the last top of book.", "symbol",
+        {symbol: _seconds(row["age_ms"]) for symbol, row in market.items()},
+    )  # fmt: skip
 
 
 def _links(status: Status) -> Iterator[Metric]:
-    up = GaugeMetricFamily("seatrial_link_up", "1 while a link is up.", labels=["link"])
-    for link, is_up in (status.get("links") or {}).items():
-        up.add_metric([link], 1.0 if is_up else 0.0)
-    yield up
-    silence = GaugeMetricFamily(
-        "seatrial_link_silence_seconds", "Age of the last frame of a link.", labels=["link"]
-    )
-    for link, row in ((status.get("venue") or {}).get("links") or {}).items():
-        if row.get("last_frame_age_ms") is not None:
-            silence.add_metric([link], row["last_frame_age_ms"] / 1000)
-    yield silence
+    rows = (status.get("venue") or {}).get("links") or {}
+    yield _labelled("seatrial_link_up", "1 while a link is up.", "link", status.get("links") or {})
+    yield _labelled(
+        "seatrial_link_silence_seconds", "Age of the last frame of a link.", "link",
+        {link: _seconds(row.get("last_frame_age_ms")) for link, row in rows.items()},
+    )  # fmt: skip
 
 
 def _budget(status: Status) -> Iterator[Metric]:
     """What the venue still lets us ask in each of its windows (weights, orders)."""
     venue = status.get("venue") or {}
-    limit = GaugeMetricFamily(
-        "seatrial_venue_budget_limit", "The venue's limit in a window.", labels=["window"]
+    limits, used = venue.get("limits") or {}, venue.get("used") or {}
+    yield _labelled(
+        "seatrial_venue_budget_limit", "The venue's limit in a window.", "window", limits
     )
-    left = GaugeMetricFamily(
-        "seatrial_venue_budget_left", "What is left of the venue's limit.", labels=["window"]
-    )
-    used = venue.get("used") or {}
-    for window, bound in (venue.get("limits") or {}).items():
-        limit.add_metric([window], float(bound))
-        left.add_metric([window], float(bound - used.get(window, 0)))
-    rounds = GaugeMetricFamily(
-        "seatrial_venue_budget_rounds",
-        "Weight that routine reconciliation has used in a window.",
-        labels=["window"],
-    )
-    for window, weight in (venue.get("used_by_rounds") or {}).items():
-        rounds.add_metric([window], float(weight))
-    yield from (limit, left, rounds)
+    yield _labelled(
+        "seatrial_venue_budget_left", "What is left of the venue's limit.", "window",
+        {window: bound - used.get(window, 0) for window, bound in limits.items()},
+    )  # fmt: skip
+    yield _labelled(
+        "seatrial_venue_budget_rounds", "Weight that routine reconciliation has used in a window.",
+        "window", venue.get("used_by_rounds") or {},
+    )  # fmt: skip
 
 
 def _drills(status: Status) -> Iterator[Metric]:
     """When the controls were last tried, as the state directory remembers it."""
-    at = GaugeMetricFamily(
-        "seatrial_last_drill_timestamp_seconds",
-        "When a drill was last run, Unix time.",
-        labels=["drill"],
-    )
-    passed = GaugeMetricFamily(
-        "seatrial_last_drill_passed", "1 when the last run of a drill passed.", labels=["drill"]
-    )
-    for name, row in (status.get("drills") or {}).items():
-        if row:
-            at.add_metric([name], row["ts_ns"] / NS_PER_S)
-            passed.add_metric([name], 1.0 if row.get("passed") else 0.0)
-    yield from (at, passed)
+    rows = {name: row for name, row in (status.get("drills") or {}).items() if row}
+    yield _labelled(
+        "seatrial_last_drill_timestamp_seconds", "When a drill was last run, Unix time.", "drill",
+        {name: row["ts_ns"] / NS_PER_S for name, row in rows.items()},
+    )  # fmt: skip
+    yield _labelled(
+        "seatrial_last_drill_passed", "1 when the last run of a drill passed.", "drill",
+        {name: bool(row.get("passed")) for name, row in rows.items()},
+    )  # fmt: skip
 
 
 def _anchors(status: Status) -> Iterator[Metric]:
@@ -303,24 +291,19 @@ def _anchors(status: Status) -> Iterator[Metric]:
     sinks = (status.get("anchors") or {}).get("sinks") or {}
     if not sinks:
         return
-    age = GaugeMetricFamily(
+    yield _labelled(
         "seatrial_anchor_age_seconds",
         "Since a sink last acknowledged a head of the journal; since boot where none did.",
-        labels=["sink"],
-    )
-    refused = GaugeMetricFamily(
-        "seatrial_anchor_refused",
-        "1 when a sink holds another head than this journal has.",
-        labels=["sink"],
-    )
-    queued = GaugeMetricFamily(
-        "seatrial_anchor_queued", "Heads that wait for a sink.", labels=["sink"]
-    )
-    for name, row in sinks.items():
-        age.add_metric([name], row["age_s"])
-        refused.add_metric([name], 1.0 if row["refused"] else 0.0)
-        queued.add_metric([name], float(row["queued"]))
-    yield from (age, refused, queued)
+        "sink", {name: row["age_s"] for name, row in sinks.items()},
+    )  # fmt: skip
+    yield _labelled(
+        "seatrial_anchor_refused", "1 when a sink holds another head than this journal has.",
+        "sink", {name: bool(row["refused"]) for name, row in sinks.items()},
+    )  # fmt: skip
+    yield _labelled(
+        "seatrial_anchor_queued", "Heads that wait for a sink.",
+        "sink", {name: row["queued"] for name, row in sinks.items()},
+    )  # fmt: skip
 
 
 def _bots(status: Status) -> Iterator[Metric]:
@@ -328,33 +311,19 @@ def _bots(status: Status) -> Iterator[Metric]:
     bots = {name: row for name, row in status.get("bots", {}).items() if row["configured"]}
     if not bots:
         return
-    seen = status.get("bots_seen", {})
-    families: tuple[tuple[str, str, Callable[[str], float]], ...] = (
-        (
-            "seatrial_bot_active",
-            "1 while a bot may place orders.",
-            lambda name: float(bots[name]["state"] == "active"),
-        ),
-        (
-            "seatrial_bot_open_orders",
-            "Open orders of a bot.",
-            lambda name: float(bots[name]["open_orders"]),
-        ),
-        ("seatrial_bot_orders", "Orders of a bot.", lambda name: float(bots[name]["orders"])),
-        ("seatrial_bot_fills", "Fills of a bot.", lambda name: float(bots[name]["fills"])),
-        (
-            "seatrial_bot_throttled",
-            "Requests of a bot refused for their rate since boot.",
-            lambda name: float(seen.get(name, {}).get("throttled", 0)),
-        ),
-        (
-            "seatrial_bot_longest_silence_seconds",
-            "Longest time without a signed request of a bot since boot.",
-            lambda name: float(seen.get(name, {}).get("longest_silence_s", 0)),
-        ),
-    )
-    for family, text, read in families:
-        made = GaugeMetricFamily(family, text, labels=["bot"])
-        for name in bots:
-            made.add_metric([name], read(name))
-        yield made
+    seen = {name: status.get("bots_seen", {}).get(name, {}) for name in bots}
+    active = {name: row["state"] == "active" for name, row in bots.items()}
+    yield _labelled("seatrial_bot_active", "1 while a bot may place orders.", "bot", active)
+    for told, key, text in (
+        (bots, "open_orders", "Open orders of a bot."),
+        (bots, "orders", "Orders of a bot."),
+        (bots, "fills", "Fills of a bot."),
+        (seen, "throttled", "Requests of a bot refused for their rate since boot."),
+    ):
+        counts = {name: row.get(key, 0) for name, row in told.items()}
+        yield _labelled(f"seatrial_bot_{key}", text, "bot", counts)
+    yield _labelled(
+        "seatrial_bot_longest_silence_seconds",
+        "Longest time without a signed request of a bot since boot.",
+        "bot", {name: row.get("longest_silence_s", 0) for name, row in seen.items()},
+    )  # fmt: skip

@@ -7,13 +7,17 @@ Rules of this file:
 """
 
 import contextlib
+import logging
 import socket
+import sys
 import threading
 from abc import ABC, abstractmethod
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from daemon.shell.process.clock import monotonic_s
+
+log = logging.getLogger("seatriald.metrics")
 
 CONNECTIONS_MAX = 16
 """So many requests are served at once. Every connection is a thread, and the process has a bound on
@@ -90,7 +94,11 @@ class BoundedHttpServer(ThreadingHTTPServer):
             super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: a scraper that hangs up is not a fault of ours."""
+        """A scraper that hangs up is not a fault of ours; what else goes wrong is told."""
+        del request, client_address
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            log.error("a request to the metrics port could not be answered", exc_info=error)
 
     def _make_room(self) -> None:
         with self._guard:

@@ -127,14 +127,9 @@ class Latencies:
     def collect(self) -> Iterator[Metric]:
         """Every histogram, observed or not."""
         for one in (
-            self._place,
-            self._cancel,
-            self._fill,
-            self._round_trip,
-            self._outage,
-            self._gate,
+            self._place, self._cancel, self._fill, self._round_trip, self._outage, self._gate,
             self._empty,
-        ):
+        ):  # fmt: skip
             yield one.family()
 
     def _moved(self, client_order_id: str, new: str, ts_ns: int) -> None:

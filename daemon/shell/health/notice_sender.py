@@ -239,9 +239,8 @@ class NoticeSender:
     ) -> None:
         """Only notices of `level` and above are sent; `status` is the last published one."""
         self._channels = tuple(channels)
-        self.hears = frozenset(EventType if channels else ())
         self._writer = NoticeWriter()
-        self.hears = self._writer.hears if channels else frozenset()
+        self.hears: frozenset[EventType] = self._writer.hears if channels else frozenset()
         self._full_caps = FullCaps(cap_percent)
         self._level = level
         self._status = status

@@ -2,8 +2,9 @@
 
 Rules of this file:
 1. Group commit: one fdatasync stands for all lines written before it began.
-2. Few lines: at once. Many lines (several writes while one fdatasync ran): `GATHER_S` apart, so
-   that the disk and the interpreter are left to whoever writes; a line is durable soon after.
+2. A line alone: at once. Many lines (several in one round, or more while it ran): `GATHER_S` apart,
+   so that disk, processor and interpreter are left to whoever writes; a round costs as much of them
+   as an order does.
 3. After a failed fdatasync the kernel may have dropped the pages: the thread ends, nothing can be
    promised any more, and the process must stop (crash-only).
 """
@@ -12,8 +13,7 @@ import os
 import threading
 from collections.abc import Callable
 
-GATHER_S = 0.001
-MANY_WRITES = 2
+GATHER_S = 0.005
 _STOP_S = 30.0
 
 
@@ -67,6 +67,7 @@ class DiskSync:
             self._thread.join(timeout=_STOP_S)
 
     def _run(self) -> None:
+        done = 0
         while True:
             self._bell.acquire()
             self._rung = False  # from here on a write rings again; its line may be in this round
@@ -81,5 +82,6 @@ class DiskSync:
                 self._on_failure(error)
                 return
             self._on_durable(seq)
-            if self._writes - writes >= MANY_WRITES:
+            if seq - done > 1 or self._writes != writes:
                 self._end.wait(GATHER_S)
+            done = seq

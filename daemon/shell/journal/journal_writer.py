@@ -56,7 +56,8 @@ _DISPLACED = (
     "is no longer the file that we write: the state directory was moved, removed or replaced; "
     "stop the daemon, put it back, and start again"
 )
-_NS_PER_S = 1_000_000_000
+_SHA256 = hashlib.sha256()
+"""Copied for each line: to look the algorithm up anew costs as much as to hash a short line."""
 _ENVELOPE = frozenset(
     {
         "seq", "ts", "ts_ns", "schema", "run_id", "session_id", "mode", "exchange", "event_type",
@@ -113,7 +114,7 @@ class Journal:
         self.bytes_written = 0
         self.fault = ""
         self._pending: list[bytes] = []
-        self._second, self._second_bytes = -1, b""
+        self._second, self._second_bytes = b"-", b""
         self._lock_fd = lock_journal(directory) if lock_fd is None else lock_fd
         self._dir_fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         """All of the journal stays in one directory, even when that is moved under us."""
@@ -147,7 +148,9 @@ class Journal:
     def head(self) -> str:
         """The hash of the last line. It is taken when it is asked for: after an order has left."""
         if self._unhashed is not None:
-            self.known_head = hashlib.sha256(self._unhashed).hexdigest()
+            taken = _SHA256.copy()
+            taken.update(self._unhashed)
+            self.known_head = taken.hexdigest()
             self._unhashed = None
         return self.known_head
 
@@ -179,7 +182,9 @@ class Journal:
         """
         if len(self._pending) >= PENDING_LINES_MAX:
             raise JournalError(f"journal: {PENDING_LINES_MAX} lines pending and the disk refuses")
-        seq, text, opened = self.seq + 1, b"", b""
+        seq = self.seq + 1
+        head = (self.known_head if self._unhashed is None else self.head).encode()
+        text = line_bytes = b""
         if isinstance(fields, bytes):
             text = fields
         elif fields and _ENVELOPE.isdisjoint(fields):
@@ -187,7 +192,7 @@ class Journal:
         else:
             line = {"seq": seq, "ts": utc_text(ts_ns), "ts_ns": ts_ns, **self._fixed}
             line |= {"session_id": session_id, **_kind_of(event_type), **fields}
-            opened = orjson.dumps(line)[:-1]
+            line_bytes = b'%b,"prev":"%b"}' % (orjson.dumps(line)[:-1], head)
         if text:
             if session_id != self._middles_session:
                 self._middles.clear()
@@ -196,15 +201,13 @@ class Journal:
             if middle is None:
                 shared = {**self._fixed, "session_id": session_id, **_kind_of(event_type)}
                 middle = self._middles[event_type] = orjson.dumps(shared)[1:-1]
-            second, rest = divmod(ts_ns, _NS_PER_S)
+            digits = b"%d" % ts_ns
+            second = digits[:-9]
             if second != self._second:
-                self._second = second
-                self._second_bytes = utc_text(second * _NS_PER_S)[:19].encode()
-            parts = (seq, self._second_bytes, rest // 1000, ts_ns, middle, text[1:-1])
-            opened = b'{"seq":%d,"ts":"%b.%06dZ","ts_ns":%d,%b,%b' % parts
-        if self._unhashed is not None:  # `head`, written out
-            self.known_head = hashlib.sha256(self._unhashed).hexdigest()
-        line_bytes = b'%b,"prev":"%b"}' % (opened, self.known_head.encode())
+                self._second, self._second_bytes = second, utc_text(ts_ns)[:19].encode()
+            micros = digits[-9:-3] if second else b"%06d" % (ts_ns // 1000)
+            parts = (seq, self._second_bytes, micros, digits, middle, text[1:-1], head)
+            line_bytes = b'{"seq":%d,"ts":"%b.%bZ","ts_ns":%b,%b,%b,"prev":"%b"}' % parts
         self.seq, self._unhashed = seq, line_bytes
         if event_type is not _INPUT:
             self._has_facts = True
@@ -229,8 +232,9 @@ class Journal:
                 self._rotate()
             while self._pending:
                 some = self._pending[:LINES_A_WRITE]
-                data = b"\n".join(some) + b"\n"
                 kept, written, failed = len(some), 0, None
+                some.append(b"")  # the last line ends, too
+                data = b"\n".join(some)
                 try:
                     while written < len(data):
                         written += os.write(self._fd, data[written:] if written else data)

@@ -11,16 +11,21 @@ systemd and keyring hold `api_key` and `api_secret` (HMAC) or `ed25519_private_k
 the file is TOML with the same names; the environment has them as SEATRIAL_API_KEY and so on.
 """
 
+import hashlib
 import os
 import stat
 import tomllib
 from collections.abc import Mapping, MutableMapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from daemon.errors import CredentialsRefused
 from daemon.model.copies import replace
 from daemon.model.user_text import text_of
 from daemon.shell.link.link_config import Credentials
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 NAMES = ("api_key", "api_secret", "ed25519_private_key")
 ENVIRONMENT_PREFIX = "SEATRIAL_"
@@ -76,6 +81,11 @@ def load_credentials(
         f'no key{looked}: set [credentials] file = "…" (mode 0600) or keyring_service, or '
         "LoadCredential=api_key and api_secret in the unit"
     )
+
+
+def account_fingerprint(api_key: str) -> str:
+    """Which account, without the key: the first 16 hex digits of SHA-256 of the API key."""
+    return hashlib.sha256(api_key.encode()).hexdigest()[:16]
 
 
 def read_systemd(directory: Path, names: tuple[str, ...]) -> dict[str, str]:
@@ -170,24 +180,42 @@ def _build(found: Mapping[str, str], source: str, where: str) -> Credentials:
 
 
 def _ed25519(found: Mapping[str, str], source: str, place: str) -> Credentials:
+    try:
+        key = ed25519_of(found["ed25519_private_key"].encode())
+    except OtherKindError:
+        raise CredentialsRefused(
+            f"{place}: RSA and others are not taken; make an Ed25519 key with `seatrial keys new`"
+        ) from None
+    except ValueError:
+        raise CredentialsRefused(
+            f"{place}: ed25519_private_key is not an unencrypted PEM key; `seatrial keys new` "
+            "makes one"
+        ) from None
+    return Credentials(api_key=found["api_key"], secret=key, kind="ed25519", source=source)
+
+
+class OtherKindError(ValueError):
+    """A private key, and not an Ed25519 one."""
+
+
+def ed25519_of(pem: bytes) -> "Ed25519PrivateKey":
+    """The private key of a PEM text.
+
+    Raises:
+        ValueError: it holds none that can be read without a password.
+        OtherKindError: it is of another kind.
+    """
     # Imported here: an HMAC key needs none of it, and a stop waits for every import.
     from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415 - see above
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import (  # noqa: PLC0415 - see above
-        Ed25519PrivateKey,
-    )
+    from cryptography.hazmat.primitives.asymmetric import ed25519  # noqa: PLC0415 - see above
     from cryptography.hazmat.primitives.serialization import (  # noqa: PLC0415 - see above
         load_pem_private_key,
     )
 
     try:
-        key = load_pem_private_key(found["ed25519_private_key"].encode(), password=None)
+        key = load_pem_private_key(pem, password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise CredentialsRefused(
-            f"{place}: ed25519_private_key is not an unencrypted PEM key; `seatrial keys new` "
-            "makes one"
-        ) from None
-    if not isinstance(key, Ed25519PrivateKey):
-        raise CredentialsRefused(
-            f"{place}: RSA and others are not taken; make an Ed25519 key with `seatrial keys new`"
-        )
-    return Credentials(api_key=found["api_key"], secret=key, kind="ed25519", source=source)
+        raise ValueError("not an unencrypted PEM private key") from None
+    if not isinstance(key, ed25519.Ed25519PrivateKey):
+        raise OtherKindError("not an Ed25519 key")
+    return key

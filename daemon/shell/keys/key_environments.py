@@ -16,14 +16,16 @@ import os
 import re
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import orjson
 
 from daemon.errors import CredentialsRefused
-from daemon.shell.keys.credentials import ENVIRONMENT_PREFIX, NAMES, read_systemd
+from daemon.shell.keys.credentials import ENVIRONMENT_PREFIX, NAMES, ed25519_of, read_systemd
 from daemon.shell.link.link_config import Credentials
+from daemon.shell.process.whole_file import write_whole
 from daemon.venues.hosts import SIM
 
 LIVE_NAMES = tuple(f"live_{name}" for name in NAMES)
@@ -85,14 +87,8 @@ def remember(mine: Credentials, environment: str, state_dir: Path) -> None:
     salt = bytes.fromhex(data["salt"])
     digests = {name: _digest(salt, value) for name, value in _parts(mine).items()}
     data["seen"] = [*data["seen"], {"environment": environment, **digests}][-SEEN_MAX:]
-    partial = path.with_suffix(".partial")
     try:
-        file_fd = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(file_fd, "wb") as out:
-            out.write(orjson.dumps(data) + b"\n")
-            out.flush()
-            os.fsync(out.fileno())
-        partial.replace(path)
+        write_whole(path, [orjson.dumps(data) + b"\n"])
     except OSError as error:
         raise CredentialsRefused(f"{path}: {error.strerror}; check state_dir's owner") from error
 
@@ -119,9 +115,14 @@ def read_live_file(path: Path) -> bytes:
     return raw
 
 
+def tokens_of(raw: bytes) -> set[bytes]:
+    """Every run of characters in a text that could be an API key."""
+    return {token for token in _BETWEEN_TOKENS.split(raw) if token}
+
+
 def shared_with(raw: bytes, mine: Credentials) -> str:
     """What some text shares with our key: "api_key", "api_secret", "private key" or nothing."""
-    tokens = {hashlib.sha256(token).digest() for token in _BETWEEN_TOKENS.split(raw) if token}
+    tokens = {hashlib.sha256(token).digest() for token in tokens_of(raw)}
     if hashlib.sha256(mine.api_key.encode()).digest() in tokens:
         return "api_key"
     if isinstance(mine.secret, bytes):
@@ -154,21 +155,9 @@ def _named(place: str, held: Mapping[str, str]) -> Iterator[tuple[str, bytes]]:
 
 
 def _private_keys(raw: bytes) -> Iterator[bytes]:
-    from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415 - Ed25519 keys only
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import (  # noqa: PLC0415 - see above
-        Ed25519PrivateKey,
-    )
-    from cryptography.hazmat.primitives.serialization import (  # noqa: PLC0415 - see above
-        load_pem_private_key,
-    )
-
     for block in _PEM.findall(raw.replace(b"\\n", b"\n")):
-        try:
-            key = load_pem_private_key(block, password=None)
-        except (ValueError, TypeError, UnsupportedAlgorithm):
-            continue  # encrypted, or of another kind: not our key in this form
-        if isinstance(key, Ed25519PrivateKey):
-            yield key.private_bytes_raw()
+        with suppress(ValueError):  # encrypted, or of another kind: not our key in this form
+            yield ed25519_of(block).private_bytes_raw()
 
 
 # ------------------------------------------------------------------ what was seen before

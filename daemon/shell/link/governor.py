@@ -6,11 +6,13 @@ Rules of this file:
 3. READ stops first, PLACE and DATA early; what is left belongs to SESSION, QUERY and, last of all,
    CANCEL.
 4. During a pause nothing is sent at all; a pause for the order count stops placements only.
-5. A pause whose end the venue did not say, or said absurdly, is as long as its pages name; one
+5. Each thing counted (weight, calls, orders) is counted once, however many windows the venue counts
+   it in: a window only knows where its own count began. So an order touches three numbers.
+6. A pause whose end the venue did not say, or said absurdly, is as long as its pages name; one
    refusal soon after another doubles it, up to the three days of the longest ban.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
@@ -50,6 +52,7 @@ _PAUSE_MAX_NS = 3 * 86_400 * _NS_PER_S
 """The longest ban that the venue's pages name; a later end is taken for a slip."""
 _DOUBLINGS_MAX = 12
 _PAST_SLACK_NS = 5 * _NS_PER_S
+_NEVER = 1 << 62
 _CALM_NS = 3_600 * _NS_PER_S
 """A pause that comes so long after the last one is a first one again."""
 
@@ -61,46 +64,50 @@ class Refusal(msgspec.Struct, frozen=True):
     until_ns: int
 
 
+class _Count:
+    """What all requests so far have added to one kind of count, and what of it is settled."""
+
+    __slots__ = ("sent", "settled")
+
+    def __init__(self) -> None:
+        self.sent = self.settled = 0
+
+
 class _Window:
     """One limit: fixed windows of `length_ns`, counted from the epoch of the venue's clock."""
 
     __slots__ = (
-        "end_ns",
-        "header",
-        "in_flight",
-        "key",
-        "kind",
-        "length_ns",
-        "limit",
-        "name",
-        "per_call",
-        "per_order",
-        "per_weight",
-        "rounds",
-        "used",
-    )
+        "counted", "end_ns", "forget", "header", "key", "kind", "length_ns", "limit", "mark",
+        "name", "rounds",
+    )  # fmt: skip
 
-    def __init__(self, row: RateLimitRow, header: str) -> None:
+    def __init__(
+        self, row: RateLimitRow, header: str, counted: _Count, forget: Callable[[], None]
+    ) -> None:
+        """`forget` is called when a request may find more or less room than before."""
         self.kind = row.rate_limit_type
-        # What one request adds: weight * per_weight + per_call + orders * per_order.
-        self.per_weight = int(self.kind == "REQUEST_WEIGHT")
-        self.per_call = int(self.kind == "RAW_REQUESTS")
-        self.per_order = int(self.kind == "ORDERS")
+        self.counted = counted
+        self.forget = forget
         self.length_ns = _INTERVALS_NS[row.interval] * row.interval_num
         self.name = window_name(row)
         self.key = (row.rate_limit_type, row.interval, row.interval_num)
         self.header = header
         self.limit = row.limit
-        self.used = 0
+        self.mark = counted.settled
+        """What had been sent when the count of this window was 0."""
         self.rounds = 0
-        self.in_flight = 0
         self.end_ns = 0
+
+    @property
+    def used(self) -> int:
+        return self.counted.sent - self.mark
 
     def roll(self, now_ns: int) -> None:
         if not self.end_ns - self.length_ns <= now_ns < self.end_ns:
             self.end_ns = (now_ns // self.length_ns + 1) * self.length_ns
-            self.used = self.in_flight
+            self.mark = self.counted.settled  # what is in flight counts into the new window
             self.rounds = 0
+            self.forget()
 
     def has_room_for_rounds(self, cost: int) -> bool:
         """Whether routine rounds may add so much to what they have used here."""
@@ -108,10 +115,22 @@ class _Window:
 
     def observe(self, count: int, now_ns: int) -> None:
         self.roll(now_ns)
-        told = count + self.in_flight
-        if told > self.used and now_ns - self.end_ns + self.length_ns < _NEW_WINDOW_GRACE_NS:
+        mark = self.counted.settled - count  # what is in flight may not be in the venue's count
+        if mark < self.mark and now_ns - self.end_ns + self.length_ns < _NEW_WINDOW_GRACE_NS:
             return  # the answer was counted in the window before
-        self.used = told
+        if mark != self.mark:
+            self.mark = mark
+            self.forget()
+
+
+class _Room(msgspec.Struct, frozen=True):
+    """Requests of one kind fit while nothing has been sent beyond these, between these times."""
+
+    from_ns: int
+    until_ns: int
+    weight: int
+    calls: int
+    orders: int
 
 
 def window_name(row: RateLimitRow) -> str:
@@ -129,9 +148,9 @@ class Governor:
         self.rate = OrderRate()
         """The cap on orders in a rolling second, at the bytes; the link sets it."""
         self.refusals = 0
-        self._windows: list[_Window] = [
-            _Window(row, plan.header_of(row)) for row in plan.documented
-        ]
+        self._weight, self._calls, self._orders = _Count(), _Count(), _Count()
+        self._rooms: dict[tuple[Purpose, int, int], _Room] = {}
+        self._windows: list[_Window] = [self._window(row) for row in plan.documented]
         self._index()
         self._waf_pause_ns = int(waf_pause_s * _NS_PER_S)
         self._paused_until_ns = 0
@@ -150,7 +169,7 @@ class Governor:
                 continue
             window = known.get(window_name(row))
             if window is None:
-                window = _Window(row, self.plan.header_of(row))
+                window = self._window(row)
                 known[window.name] = window
             window.limit = row.limit
         told = {row.rate_limit_type for row in rows}
@@ -170,31 +189,54 @@ class Governor:
         if orders and now_ns < self._orders_paused_until_ns:
             self.refusals += 1
             return Refusal("order count: paused by the venue", self._orders_paused_until_ns)
-        share, is_round = _SHARE_PERMILLE[purpose], purpose is Purpose.ROUND
         venue_ns = now_ns + self.offset_ns
-        charged = self._charges.get((weight, orders)) or self._charged(weight, orders)
-        for window, cost in charged:
-            if not window.end_ns - window.length_ns <= venue_ns < window.end_ns:
-                window.roll(venue_ns)
-            if (window.used + cost) * 1000 > window.limit * share:
+        of_weight, of_calls, of_orders = self._weight, self._calls, self._orders
+        room = self._rooms.get((purpose, weight, orders))
+        if (
+            room is None
+            or not room.from_ns <= venue_ns < room.until_ns
+            or of_weight.sent > room.weight
+            or of_calls.sent > room.calls
+            or of_orders.sent > room.orders
+        ):
+            refusal = self._look(purpose, weight, orders, venue_ns)
+            if refusal is not None:
                 self.refusals += 1
-                until_ns = window.end_ns - self.offset_ns
+                return refusal
+        of_weight.sent += weight
+        of_calls.sent += 1
+        of_orders.sent += orders
+        return None
+
+    def _look(self, purpose: Purpose, weight: int, orders: int, venue_ns: int) -> Refusal | None:
+        """Ask every window, and note how far the answer holds."""
+        share, is_round = _SHARE_PERMILLE[purpose], purpose is Purpose.ROUND
+        costs = {self._weight: weight, self._calls: 1, self._orders: orders}
+        most = dict.fromkeys(costs, _NEVER)
+        charged = [(one, cost) for one in self._windows if (cost := costs.get(one.counted, 0))]
+        from_ns, until_ns = -_NEVER, _NEVER
+        for window, cost in charged:
+            window.roll(venue_ns)
+            room = window.limit * share // 1000 - cost
+            if window.used > room:
                 return Refusal(
                     f"{window.name}: {window.used} of {window.limit} used, {purpose} must wait",
-                    until_ns,
+                    window.end_ns - self.offset_ns,
                 )
             if is_round and not window.has_room_for_rounds(cost):
-                self.refusals += 1
                 return Refusal(
                     f"{window.name}: {window.rounds} used by routine rounds, which may use "
                     f"{_ROUNDS_PERMILLE // 10} % of {window.limit}",
                     window.end_ns - self.offset_ns,
                 )
-        for window, cost in charged:
-            window.used += cost
-            window.in_flight += cost
-            if is_round:
+            most[window.counted] = min(most[window.counted], window.mark + room)
+            from_ns = max(from_ns, window.end_ns - window.length_ns)
+            until_ns = min(until_ns, window.end_ns)
+        if is_round:  # they have a share of their own, which each asks for
+            for window, cost in charged:
                 window.rounds += cost
+        else:
+            self._rooms[purpose, weight, orders] = _Room(from_ns, until_ns, *most.values())
         return None
 
     def admit_connection(self, *, weight: int, now_ns: int) -> Refusal | None:
@@ -205,7 +247,7 @@ class Governor:
                 window.roll(venue_ns)
                 if window.used >= window.limit:
                     return Refusal(f"{window.name}: all used", window.end_ns - self.offset_ns)
-                window.used += 1
+                window.mark -= 1
         refusal = self.admit(Purpose.SESSION, weight=weight, now_ns=now_ns)
         if refusal is None:
             self.settle(weight=weight)
@@ -213,10 +255,12 @@ class Governor:
 
     def settle(self, *, weight: int, orders: int = 0, free: bool = False) -> None:
         """A request is answered or lost. `free`: it succeeded and cost 0 (binance-spot.md §6)."""
-        for window, cost in self._charged(weight, orders):
-            window.in_flight = max(0, window.in_flight - cost)
-            if free and window.per_weight:
-                window.used = max(window.in_flight, window.used - cost)
+        if free:
+            self._weight.sent -= weight
+        else:
+            self._weight.settled += weight
+        self._calls.settled += 1
+        self._orders.settled += orders
 
     def observe_headers(self, headers: Mapping[str, str], now_ns: int) -> None:
         """Take the counts in an answer's headers."""
@@ -232,7 +276,9 @@ class Governor:
                 continue
             window = self._by_key.get((row.rate_limit_type, row.interval, row.interval_num))
             if window is not None:
-                window.limit = row.limit
+                if window.limit != row.limit:
+                    window.limit = row.limit
+                    self._rooms.clear()
                 window.observe(row.count, now_ns + self.offset_ns)
 
     def pause(self, scope: str, until_ns: int | None, now_ns: int) -> int:
@@ -286,27 +332,23 @@ class Governor:
     def used_by_rounds(self, now_ns: int) -> dict[str, int]:
         """Weight that routine rounds have used, by window name."""
         self.used(now_ns)
-        return {window.name: window.rounds for window in self._windows if window.per_weight}
+        return {
+            window.name: window.rounds for window in self._windows if window.counted is self._weight
+        }
 
     def limits(self) -> dict[str, int]:
         """The limits, by window name."""
         return {window.name: window.limit for window in self._windows}
 
+    def _window(self, row: RateLimitRow) -> _Window:
+        counted = {
+            "REQUEST_WEIGHT": self._weight, "RAW_REQUESTS": self._calls, "ORDERS": self._orders
+        }.get(row.rate_limit_type)  # fmt: skip
+        return _Window(row, self.plan.header_of(row), counted or _Count(), self._rooms.clear)
+
     def _index(self) -> None:
         self._by_key = {window.key: window for window in self._windows}
-        self._charges: dict[tuple[int, int], tuple[tuple[_Window, int], ...]] = {}
-
-    def _charged(self, weight: int, orders: int) -> tuple[tuple[_Window, int], ...]:
-        """The windows that a request counts in, with what it adds to each. Requests are few."""
-        found = self._charges.get((weight, orders))
-        if found is None:
-            costs = [
-                (one, weight * one.per_weight + one.per_call + orders * one.per_order)
-                for one in self._windows
-                if one.kind != "CONNECTIONS"
-            ]
-            found = self._charges[weight, orders] = tuple(pair for pair in costs if pair[1])
-        return found
+        self._rooms.clear()
 
     def _orders_end_ns(self, now_ns: int) -> int:
         venue_ns = now_ns + self.offset_ns

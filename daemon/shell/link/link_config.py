@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from daemon.venues.adapter import VenueAdapter
 from daemon.venues.hosts import CheckedAddress, EndpointKind, check_endpoint
 from daemon.venues.registry import make_adapter
 
 if TYPE_CHECKING:  # an HMAC key needs none of it, and a stop waits for every import
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    from daemon.venues.adapter import VenueAdapter
 
 
 STOP_WINDOW_MS = 5_000
@@ -105,7 +106,7 @@ def adapter_of(
     environment: str,
     symbols: Sequence[str],
     recv_window_ms: int = STOP_WINDOW_MS,
-) -> VenueAdapter:
+) -> "VenueAdapter":
     """The adapter that speaks with this key; each link, and each stop, has one of its own.
 
     Raises:

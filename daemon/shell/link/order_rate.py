@@ -27,6 +27,15 @@ TRAVEL_NS = 100_000_000
 """How much longer the way of one order to the venue may be than that of another."""
 RESTART_NS = SECOND_NS
 """How long an approval of an earlier run may have waited for its bytes."""
+_ENDLESS = 1 << 62
+_NAMES = (
+    "orders_per_second",
+    "orders_per_minute",
+    "orders_per_hour",
+    "orders_per_day",
+    "messages_per_second",
+    "messages_per_minute",
+)
 
 
 class _Travelling:
@@ -56,7 +65,7 @@ class _Symbol(_Travelling, RollingCount):
 class OrderRate:
     """One per venue link, for both of its routes."""
 
-    __slots__ = ("_messages", "_orders", "_symbols", "caps")
+    __slots__ = ("_messages", "_orders", "_room", "_room_by", "_rooms", "_symbols", "caps")
 
     def __init__(self, caps: "Callable[[], CapSet] | None" = None) -> None:
         """`caps`: those that are in force now; None: there are none."""
@@ -64,6 +73,11 @@ class OrderRate:
         self._orders = _Orders()
         self._messages = _Messages()
         self._symbols: dict[str, _Symbol] = {}
+        self._room = 0
+        self._rooms: dict[str, int] = {}
+        """Orders that fit for sure, of all and of a symbol, by the caps `_room_by`: what was left
+        at the last look, less what has left since. What leaves a window only makes more."""
+        self._room_by: CapSet | None = None
 
     def refusal(self, symbol: str, now_ns: int, orders: int = 1) -> str:
         """Why an order, or a list of `orders`, may not leave now, or empty.
@@ -73,36 +87,34 @@ class OrderRate:
         if self.caps is None:
             return ""
         caps = self.caps()
-        at_ns = now_ns - TRAVEL_NS
-        more = orders - 1
-        second, minute, hour, day = (count + more for count in self._orders.counts(at_ns))
-        messages = [count + more for count in self._messages.counts(at_ns)]
-        of_symbol = caps.for_instrument(symbol)
-        if (
-            second < caps.orders_per_second_max
-            and minute < caps.orders_per_minute_max
-            and hour < caps.orders_per_hour_max
-            and day < caps.orders_per_day_max
-            and messages[0] < caps.messages_per_second_max
-            and messages[1] < caps.messages_per_minute_max
-            and (
-                of_symbol is None
-                or self._of(symbol).count(at_ns) + more < of_symbol.orders_per_minute_max
-            )
-        ):
+        if caps is self._room_by and orders <= self._room and orders <= self._rooms.get(symbol, 0):
             return ""
-        for name, count, limit in (
-            ("orders_per_second", second, caps.orders_per_second_max),
-            ("orders_per_minute", minute, caps.orders_per_minute_max),
-            ("orders_per_hour", hour, caps.orders_per_hour_max),
-            ("orders_per_day", day, caps.orders_per_day_max),
-            ("messages_per_second", messages[0], caps.messages_per_second_max),
-            ("messages_per_minute", messages[1], caps.messages_per_minute_max),
-        ):
-            if count >= limit:
-                return _full(name, count, limit)
-        limit = 0 if of_symbol is None else of_symbol.orders_per_minute_max
-        return _full(f"orders_per_minute of {symbol}", self._of(symbol).count(at_ns), limit)
+        if caps is not self._room_by:
+            self._room_by = caps
+            self._rooms.clear()
+        at_ns = now_ns - TRAVEL_NS
+        counted = (*self._orders.counts(at_ns), *self._messages.counts(at_ns))
+        limits = (
+            caps.orders_per_second_max,
+            caps.orders_per_minute_max,
+            caps.orders_per_hour_max,
+            caps.orders_per_day_max,
+            caps.messages_per_second_max,
+            caps.messages_per_minute_max,
+        )
+        self._room = min(limit - count for limit, count in zip(limits, counted, strict=True))
+        of_symbol = caps.for_instrument(symbol)
+        room = _ENDLESS
+        if of_symbol is not None:
+            room = of_symbol.orders_per_minute_max - self._of(symbol).count(at_ns)
+        self._rooms[symbol] = room
+        for name, count, limit in zip(_NAMES, counted, limits, strict=True):
+            if count + orders > limit:
+                return _full(name, count + orders - 1, limit)
+        if of_symbol is None or orders <= room:
+            return ""
+        limit = of_symbol.orders_per_minute_max
+        return _full(f"orders_per_minute of {symbol}", limit - room + orders - 1, limit)
 
     def left(self, symbol: str, now_ns: int, orders: int = 1) -> None:
         """The bytes of an order, or of a list of `orders`, have left, at the latest now."""
@@ -112,17 +124,21 @@ class OrderRate:
             self._orders.add(now_ns)
             self._messages.add(now_ns)
             self._of(symbol).add(now_ns)
+        self._room -= orders
+        if symbol in self._rooms:
+            self._rooms[symbol] -= orders
 
     def message_left(self, now_ns: int) -> None:
         """The bytes of a cancel or an amend have left, at the latest now."""
         if self.caps is not None:
             self._messages.add(now_ns)
+            self._room -= 1
 
     def follow(self, gate: "RiskState | None", now_ns: int) -> None:
         """Take the gate's caps, and what earlier runs sent by the approvals that it has kept."""
         if gate is None:
             return
-        self.caps = lambda: gate.capset
+        self.caps, self._room_by = lambda: gate.capset, None
         orders = _left_at(gate.windows.orders, now_ns)
         self._orders.restore(_deltas(orders))
         self._messages.restore(

@@ -28,7 +28,6 @@ from daemon.venues.requests import HttpRequest, Purpose
 BODY_MAX_BYTES = 64 * 1024 * 1024
 """exchangeInfo of all symbols is about 10 MB; nothing may be larger than this."""
 _CHUNK_BYTES = 256 * 1024
-_NS_PER_S = 1_000_000_000
 _ABOUT_ORDERS = frozenset({Purpose.PLACE, Purpose.CANCEL})
 
 

@@ -11,6 +11,7 @@ Rules of this file:
 import array
 import contextlib
 import fcntl
+import logging
 import socket
 import termios
 import threading
@@ -19,6 +20,8 @@ from collections.abc import Callable
 import msgspec
 
 from daemon.shell.process.clock import monotonic_s
+
+log = logging.getLogger("seatriald.page")
 
 FRAME_S = 1.0
 SUBSCRIBERS_MAX = 12
@@ -56,6 +59,7 @@ class LiveFeed:
         self._awake = threading.Event()
         self._over = threading.Event()
         self._thread: threading.Thread | None = None
+        self._problem = ""
 
     def __len__(self) -> int:
         """How many look."""
@@ -98,7 +102,7 @@ class LiveFeed:
                 if not self._subscribers:
                     self._awake.clear()
                     continue
-            frame = self._frame()
+            frame = self._drawn()
             with self._lock:
                 now_s = self._now_s()
                 for one in self._subscribers.copy():
@@ -107,6 +111,15 @@ class LiveFeed:
                     if now_s - one.drained_s > DRAIN_S or not _sent(one.sock, frame):
                         self._drop(one)
             self._over.wait(self._frame_s)
+
+    def _drawn(self) -> bytes:
+        try:
+            return self._frame()
+        except Exception as error:  # one status that cannot be drawn must not end the page
+            if repr(error) != self._problem:
+                self._problem = repr(error)
+                log.exception("the operator's page cannot be drawn now")
+            return b":\n\n"  # a comment: the connection lives
 
     def _drop(self, one: _Subscriber) -> None:
         self._subscribers.remove(one)

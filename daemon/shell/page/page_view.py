@@ -11,7 +11,7 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
-from control.status_snapshot import is_resolved, rows, table
+from control.status_snapshot import caps_rows, is_resolved, rows, share_of, table
 from daemon.model.stop_triggers import StopTrigger
 from daemon.shell.health.recent_activity import RecentActivity, RecentFill, Sample
 
@@ -123,30 +123,18 @@ def _latch(status: Mapping[str, Any]) -> dict[str, Any] | None:
 def _caps(status: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
     """Every cap, the account's and each bot's own, with the share that is used of it."""
     numeraire = table(status, "equity").get("numeraire")
-    found = [("", one) for one in rows(status, "caps")]
-    for name, bot in table(status, "bots").items():
-        found += [(str(name), one) for one in rows(bot, "caps")]
-    for bot, one in found:
-        unit = one.get("unit")
+    for one in caps_rows(status):
+        unit, share = one.get("unit"), share_of(one)
         yield {
             "cap": one.get("cap"),
             "symbol": one.get("symbol"),
-            "bot": bot,
+            "bot": one.get("bot", ""),
             "used": one.get("used"),
             "limit": one.get("limit"),
             "unit": numeraire if unit == "numeraire" else unit,
-            "share": share_used(one.get("used"), one.get("limit")),
+            "share": None if share is None else float(share),
             "headroom": _headroom(one.get("used"), one.get("limit")),
         }
-
-
-def share_used(used: Any, limit: Any) -> float | None:
-    """The used part of a cap, 1 is full; None when it cannot be told. A limit of zero is full."""
-    try:
-        most, now = Decimal(str(limit)), abs(Decimal(str(used)))
-        return float(now / most) if most > 0 else 1.0
-    except (InvalidOperation, ArithmeticError):
-        return None
 
 
 def _headroom(used: Any, limit: Any) -> str | None:

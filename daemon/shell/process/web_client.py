@@ -7,7 +7,8 @@ that forgets it trusts nobody, and fails closed.
 """
 
 import os
-import ssl
+
+from daemon.shell.process.tls_context import tls_of
 
 _AUTHORITIES = "SSL_CERT_FILE"
 
@@ -21,15 +22,3 @@ finally:
         os.environ[_AUTHORITIES] = _named
 
 __all__ = ["aiohttp", "tls_of"]
-
-
-def tls_of(scheme: str) -> ssl.SSLContext | bool:
-    """What a session is given as `ssl`: for TLS, a context with the system's authorities.
-
-    Reading them takes 17 ms.
-    """
-    if scheme not in ("https", "wss"):
-        return True  # aiohttp's own word for the default; nothing asks for it
-    context = ssl.create_default_context()
-    context.set_alpn_protocols(("http/1.1",))
-    return context

@@ -9,10 +9,10 @@ with books that are older than what clients have seen.
 """
 
 import json
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from daemon.shell.process.whole_file import write_whole
 from daemon.venues.sim.saved import SavedVenue, SavedVenueError, unpack
 
 
@@ -58,21 +58,10 @@ class StateDir:
 
     def started(self, ready: dict[str, object]) -> None:
         """A venue runs: tell where, and that what was saved is out of date now."""
-        _write(self.address_file, [json.dumps(ready).encode() + b"\n"])
+        write_whole(self.address_file, [json.dumps(ready).encode() + b"\n"])
         self._state_file.unlink(missing_ok=True)
 
     def ended(self, ledger: Iterable[bytes], state: bytes) -> None:
         """The ledger first: a state without its ledger would be unreadable."""
-        _write(self.ledger_file, ledger)
-        _write(self._state_file, [state])
-
-
-def _write(path: Path, pieces: Iterable[bytes]) -> None:
-    """Whole or not at all, for the owner's eyes only: keys are in it."""
-    unfinished = path.with_name(path.name + ".tmp")
-    number = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(number, "wb") as file:
-        file.writelines(pieces)
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(path)
+        write_whole(self.ledger_file, ledger)
+        write_whole(self._state_file, [state])

@@ -8,14 +8,12 @@ so that a journal that was moved away, shortened or restored is seen at the next
 import contextlib
 import hashlib
 import os
-import secrets
 import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import orjson
 
 from daemon.model.amounts import NS_PER_S
 from daemon.model.copies import replace
@@ -98,8 +96,7 @@ def next_run(
         raise StateDirError(
             f"state directory {state_dir}: {error.strerror}; check state_dir and its owner"
         ) from error
-    nonce = "".join(secrets.choice(_LETTERS) for _ in range(3))
-    return known.instance, known.run_number, run_id(known.instance, known.run_number, nonce)
+    return known.instance, known.run_number, run_id(known.instance, known.run_number, _drawn(3))
 
 
 def read_identity(state_dir: Path) -> Identity | None:
@@ -111,7 +108,7 @@ def read_identity(state_dir: Path) -> Identity | None:
     """
     path = state_dir / IDENTITY_NAME
     try:
-        data = orjson.loads(path.read_bytes())
+        data = msgspec.json.decode(path.read_bytes())
         known = {name: data[name] for name in Identity.__struct_fields__ if name in data}
         identity = Identity(**{**known, "is_marked": "seq" in data})
         run_id(identity.instance, int(identity.run_number))
@@ -122,7 +119,7 @@ def read_identity(state_dir: Path) -> Identity | None:
             f"{path}: missing beside a journal, so nobody can tell which orders are ours; put the "
             "file back as it was, or have it made from the journal: `seatrial state accept`"
         ) from None
-    except (OSError, KeyError, TypeError, ValueError) as error:
+    except (OSError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise StateDirError(
             f"{path}: unreadable ({error}); put the file back as it was, or have it made from the "
             "journal: `seatrial state accept`"
@@ -138,8 +135,8 @@ def instance_of_journal(state_dir: Path) -> str:
     for path in sorted((state_dir / "journal").glob("journal-??????.jsonl"), reverse=True):
         try:
             with path.open("rb") as opened:
-                return str(orjson.loads(opened.readline())["run_id"]).partition("-")[0]
-        except (OSError, KeyError, TypeError, ValueError):
+                return str(msgspec.json.decode(opened.readline())["run_id"]).partition("-")[0]
+        except (OSError, KeyError, TypeError, ValueError, RecursionError):
             continue
     return ""
 
@@ -179,7 +176,7 @@ def write_identity(state_dir: Path, identity: Identity, *, dir_fd: int | None = 
             owner = os.fstat(own_fd)
             with contextlib.suppress(PermissionError):  # root may write it for the daemon's user
                 os.fchown(file_fd, owner.st_uid, owner.st_gid)
-            out.write(orjson.dumps(fields) + b"\n")
+            out.write(msgspec.json.encode(fields) + b"\n")
             out.flush()
             os.fsync(out.fileno())
         os.replace(partial, IDENTITY_NAME, src_dir_fd=own_fd, dst_dir_fd=own_fd)
@@ -191,7 +188,14 @@ def write_identity(state_dir: Path, identity: Identity, *, dir_fd: int | None = 
 
 def new_instance() -> str:
     """A name for a state directory that was never used."""
-    return "".join(secrets.choice(_LETTERS) for _ in range(6))
+    return _drawn(6)
+
+
+def _drawn(count: int) -> str:
+    """So many random letters."""
+    import secrets  # noqa: PLC0415 - a stop in a second process reads names and draws none
+
+    return "".join(secrets.choice(_LETTERS) for _ in range(count))
 
 
 class StateMark:

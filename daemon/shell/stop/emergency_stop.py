@@ -12,10 +12,11 @@ Rules of this file:
    again, 429 and 418 when the venue allows.
 """
 
-import asyncio
 import contextlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -39,21 +40,25 @@ from daemon.model.time_text import date_text
 from daemon.shell.link.link_config import VenueEndpoints
 from daemon.shell.process.clock import Clock
 from daemon.shell.stop.emergency_transports import (
+    Call,
     EmergencyTransport,
     RestTransport,
     SocketTransport,
+    StopDeadlines,
+    StopWaits,
     VenueClock,
 )
-from daemon.venues.adapter import VenueAdapter
 from daemon.venues.contract import OpenRow
 from daemon.venues.faults import Cause, Fault, Outcome
+
+if TYPE_CHECKING:  # a stop waits for every import
+    from daemon.venues.adapter import VenueAdapter
 
 _GAP_MIN_S = 0.002
 _GAP_MAX_S = 0.25
 _REQUEST_DEADLINE_MIN_S = 1.0
 _REQUEST_DEADLINE_MAX_S = 5.0
 _ERRORS_MAX = 20
-_ONE_BY_ONE_AT_ONCE = 32
 _BY_NAME_MAX = 8
 """So many orders of a symbol are canceled one by one at once, each under an id of ours. The cancel
 of a whole symbol takes no id, and the venue makes one up for each order: with it goes the cancel of
@@ -126,17 +131,20 @@ class _Progress(msgspec.Struct):
 
 
 class EmergencyStop:
-    """One loop owns it: the loop of its first `warm` or `cancel_and_verify`."""
+    """One loop owns it: the loop of its first `warm` or `cancel_and_verify`.
+
+    With `BlockingWaits` it needs no loop, and belongs to one thread.
+    """
 
     def __init__(
         self,
         *,
         endpoints: VenueEndpoints,
-        adapter: VenueAdapter,
+        adapter: "VenueAdapter",
         instance: str,
         clock: Clock,
         head: Callable[[], str] = str,
-        cold: bool = False,
+        waits: StopWaits | None = None,
     ) -> None:
         """Wire it; nothing is connected before `warm` or `cancel_and_verify`.
 
@@ -144,44 +152,42 @@ class EmergencyStop:
         known; it must not block.
 
         Where the listing of the account fails, the adapter's symbols are asked one by one. An
-        empty `instance` stands for the only one that has open orders at the venue. `cold` says
-        that nothing was warmed and no client imported: the lighter route, the WebSocket API, goes
-        first then.
+        empty `instance` stands for the only one that has open orders at the venue. `waits` says
+        how to wait; without it, on the running event loop.
 
         Raises:
             HostRefused: an address that cannot be used.
         """
+        if waits is None:
+            from daemon.shell.stop.loop_waits import LoopWaits  # noqa: PLC0415 - it imports asyncio
+
+            waits = LoopWaits()
         self._adapter = adapter
         self._symbols = adapter.symbols
-        self._cold = cold
         self._instance = instance
         self._clock = clock
         self._head = head
+        self._waits = waits
         self._venue_clock = VenueClock(clock)
-        self._rest = RestTransport(
-            endpoints=endpoints,
-            adapter=adapter,
-            clock=clock,
-            venue_clock=self._venue_clock,
-            on_limited=self._limited,
-        )
-        self._socket = SocketTransport(
-            endpoints=endpoints,
-            adapter=adapter,
-            clock=clock,
-            venue_clock=self._venue_clock,
-            on_limited=self._limited,
-        )
+        self._deadlines = StopDeadlines(clock)
+        parts: dict[str, Any] = {
+            "endpoints": endpoints,
+            "adapter": adapter,
+            "clock": clock,
+            "venue_clock": self._venue_clock,
+            "on_limited": self._limited,
+            "waits": waits,
+            "deadlines": self._deadlines,
+        }
+        self._rest, self._socket = RestTransport(**parts), SocketTransport(**parts)
         self._limits_told: list[str] = []
 
     async def warm(self) -> None:
         """Open both routes and measure the clock ahead of need; failing is no error here."""
         for route in (self._rest, self._socket):
-            try:
-                await route.open()
-                await route.measure()
-            except SeatrialError:
-                continue
+            with contextlib.suppress(SeatrialError):
+                await _alone(route, route.open)
+                await _alone(route, route.measure)
 
     async def keep_warm(
         self, period_s: float = 20.0, may: Callable[[], bool] = lambda: True
@@ -190,12 +196,13 @@ class EmergencyStop:
         while True:
             if may():
                 await self.warm()
-            await asyncio.sleep(period_s)
+            await self._waits.pause(period_s)
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._socket.close()
-        await self._rest.close()
+        for route in (self._socket, self._rest):
+            if route.is_open:
+                await _alone(route, route.close)
 
     async def cancel_and_verify(
         self, *, deadline_s: float, on_round: OnRound | None = None
@@ -207,12 +214,13 @@ class EmergencyStop:
         started_ns = self._clock.monotonic_ns()
         run = _Progress(started_ns, started_ns + int(deadline_s * _NS_PER_S), on_round)
         self._limits_told.clear()
-        self._set_deadlines(_REQUEST_DEADLINE_MIN_S)
-        verified_ns: int | None = None
+        self._deadlines.request_s = _REQUEST_DEADLINE_MIN_S
+        self._deadlines.end_ns = run.deadline_ns
         try:
-            async with asyncio.timeout(deadline_s):
-                verified_ns = await self._until_empty(run)
-        except TimeoutError:
+            verified_ns = await self._until_empty(run)
+        finally:
+            self._deadlines.end_ns = None
+        if verified_ns is None:
             run.note_error(f"not verified empty within {deadline_s:g} s")
         for text in self._limits_told:
             run.note_error(text)
@@ -231,13 +239,14 @@ class EmergencyStop:
             others=run.others,
         )
 
-    async def _until_empty(self, run: _Progress) -> int:
+    async def _until_empty(self, run: _Progress) -> int | None:
+        """When nothing of ours had been shown twice in a row; None: not before the deadline."""
         routes: list[EmergencyTransport] = [self._rest, self._socket]
-        if self._cold or self._socket.is_warm:
+        if self._socket.is_warm or not self._waits.are_warmed:
             routes.reverse()
         empty_in_a_row = 0
         gap_s = _GAP_MIN_S
-        while True:
+        while self._clock.monotonic_ns() < run.deadline_ns:
             run.rounds += 1
             before = run.canceled
             try:
@@ -254,14 +263,20 @@ class EmergencyStop:
             if empty or run.canceled > before:
                 gap_s = _GAP_MIN_S
             else:
-                await asyncio.sleep(gap_s)
+                await self._pause(gap_s, run)
                 gap_s = min(_GAP_MAX_S, gap_s * 2)
+        return None
+
+    async def _pause(self, seconds: float, run: _Progress) -> None:
+        """Let so much time pass, or what is left."""
+        left_s = (run.deadline_ns - self._clock.monotonic_ns()) / _NS_PER_S
+        await self._waits.pause(max(0.0, min(seconds, left_s)))
 
     async def _round(self, route: EmergencyTransport, run: _Progress) -> bool:
         """List, cancel what is ours; whether nothing of ours was there."""
-        await route.open()
+        await _alone(route, route.open)
         if not self._venue_clock.measured:
-            await route.measure()
+            await _alone(route, route.measure)
         rows, unlisted = await self._open_orders(route, run)
         self._instance = self._instance or self._only_instance(rows, run)
         instance = self._instance
@@ -303,16 +318,14 @@ class EmergencyStop:
         With the rows comes why another symbol could not be listed: one symbol holds no other.
         """
         try:
-            return await route.listing(None), None
+            return await _alone(route, partial(route.listing, None)), None
         except BudgetEmpty:
             raise
         except SeatrialError as error:
             if run.failures % 4 != 1:  # mostly the other route is the better second try
                 raise
             run.note_error(f"{route.name}: {error}")
-        answers = await asyncio.gather(
-            *(route.listing(symbol) for symbol in self._symbols), return_exceptions=True
-        )
+        answers = await route.together([partial(route.listing, one) for one in self._symbols])
         rows: list[OpenRow] = []
         unlisted: SeatrialError | None = None
         listed = 0
@@ -323,8 +336,6 @@ class EmergencyStop:
                     self._fault(answer).cause is not Cause.NO_SYMBOL
                 ):  # where there is no symbol, nothing is open
                     unlisted = unlisted or answer
-            elif isinstance(answer, BaseException):
-                raise answer
             else:
                 listed += 1
                 rows += answer
@@ -347,42 +358,48 @@ class EmergencyStop:
             mine[row.symbol].append(row)
         for row in rows:
             everybodys[row.symbol] += 1
-        can_cancel_all = self._adapter.capabilities.cancel_all
-        at_once = asyncio.Semaphore(_ONE_BY_ONE_AT_ONCE)
+        whole = [
+            symbol
+            for symbol, orders in mine.items()
+            if self._adapter.capabilities.cancel_all
+            and len(orders) > _BY_NAME_MAX
+            and everybodys[symbol] == len(orders)
+        ]
         head = self._head()
         digest = chain_digest(head) if head else NO_DIGEST
 
         async def one(row: OpenRow) -> None:
             named = request_id(STOP_KIND, row.client_order_id, digest) or ""
-            async with at_once:
-                count = await route.cancel_one(row, named)
+            count = await route.cancel_one(row, named)
             run.note_cancel(self._clock.monotonic_ns(), count)
 
-        async def each(orders: Sequence[OpenRow]) -> None:
-            done = await asyncio.gather(*map(one, orders), return_exceptions=True)
-            if failed := next((error for error in done if error is not None), None):
-                raise failed
+        async def all_of(symbol: str) -> None:
+            count = await route.cancel_symbol(symbol)
+            run.note_cancel(self._clock.monotonic_ns(), count)
 
-        async def of_symbol(symbol: str, orders: Sequence[OpenRow]) -> None:
-            is_many = len(orders) > _BY_NAME_MAX
-            if can_cancel_all and is_many and everybodys[symbol] == len(orders):
-                _, done = await asyncio.gather(
-                    one(orders[0]), route.cancel_symbol(symbol), return_exceptions=True
-                )
-                if isinstance(done, int):
-                    run.note_cancel(self._clock.monotonic_ns(), done)
-                    return
-                if not (
-                    isinstance(done, VenueRefusal) and self._fault(done).outcome is Outcome.REFUSED
-                ):
-                    raise done
-                run.note_error(f"{symbol}: {done}")
-            await each(orders)
-
-        done = await asyncio.gather(
-            *(of_symbol(symbol, orders) for symbol, orders in mine.items()), return_exceptions=True
+        alone = [row for symbol, orders in mine.items() if symbol not in whole for row in orders]
+        done = await route.together(
+            [partial(all_of, symbol) for symbol in whole]
+            + [partial(one, mine[symbol][0]) for symbol in whole]  # `_BY_NAME_MAX`
+            + [partial(one, row) for row in alone]
         )
-        _raise_first(mine, done, run)
+        failures: dict[str, SeatrialError] = {}
+        refused: list[OpenRow] = []
+        for symbol, error in zip(whole, done[: len(whole)], strict=True):
+            if isinstance(error, VenueRefusal) and self._fault(error).outcome is Outcome.REFUSED:
+                run.note_error(f"{symbol}: {error}")
+                refused += mine[symbol]
+            elif error is not None:
+                failures[symbol] = error
+        again = await route.together([partial(one, row) for row in refused]) if refused else []
+        asked = zip((*alone, *refused), (*done[2 * len(whole) :], *again), strict=True)
+        for row, error in asked:
+            if error is not None:
+                failures.setdefault(row.symbol, error)
+        for symbol, error in failures.items():
+            run.note_error(f"{symbol}: {error}")
+        for error in failures.values():
+            raise error
 
     async def _after_failure(
         self, error: SeatrialError, next_road: EmergencyTransport, run: _Progress
@@ -390,7 +407,7 @@ class EmergencyStop:
         """Slow down a little more with every failure in a row of this run."""
         run.failures += 1
         deadline_s = _REQUEST_DEADLINE_MIN_S * (1 + run.failures // 4)
-        self._set_deadlines(min(_REQUEST_DEADLINE_MAX_S, deadline_s))
+        self._deadlines.request_s = min(_REQUEST_DEADLINE_MAX_S, deadline_s)
         if self._fault(error).outcome is Outcome.CLOCK:
             self._venue_clock.measured = False
             return
@@ -401,17 +418,13 @@ class EmergencyStop:
             until_s = (error.until_ns - self._clock.now_ns()) / _NS_PER_S
             wait_s = max(_GAP_MIN_S, min(until_s, left_s, 1.0))
         if run.failures > 1 or not next_road.is_warm:
-            await asyncio.sleep(wait_s)
+            await self._pause(wait_s, run)
 
     def _fault(self, error: SeatrialError) -> Fault:
         """What a failure proves; whatever is not the venue's typed refusal proves nothing."""
         if isinstance(error, VenueRefusal):
             return self._adapter.fault(error.status, error.code, error.message)
         return Fault(outcome=Outcome.UNKNOWN, status=0, code=0, message=str(error))
-
-    def _set_deadlines(self, deadline_s: float) -> None:
-        self._rest.deadline_s = deadline_s
-        self._socket.deadline_s = deadline_s
 
     def _limited(self, limited: RateLimited) -> None:
         if len(self._limits_told) < _ERRORS_MAX:
@@ -422,16 +435,9 @@ class EmergencyStop:
             self._socket.governor.pause(limited.scope, limited.until_ns, now_ns)
 
 
-def _raise_first(
-    symbols: Iterable[str], done: Iterable[BaseException | None], run: _Progress
-) -> None:
-    """Note every symbol's failure; then raise the first, or at once what is no fault of a route."""
-    failures: list[SeatrialError] = []
-    for symbol, failure in zip(symbols, done, strict=True):
-        if isinstance(failure, SeatrialError):
-            run.note_error(f"{symbol}: {failure}")
-            failures.append(failure)
-        elif failure is not None:
-            raise failure
-    if failures:
-        raise failures[0]
+async def _alone(route: EmergencyTransport, call: Call) -> Any:
+    """One call of a route: its answer, or its error raised."""
+    (answer,) = await route.together([call])
+    if isinstance(answer, SeatrialError):
+        raise answer
+    return answer

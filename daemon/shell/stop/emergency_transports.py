@@ -7,10 +7,12 @@ Rules of this file:
 3. Nothing here can place: the halt flag is not even asked.
 4. A route imports its client when it is first opened: a second process that stops us waits for
    the imports of the route that it takes, not for both.
+5. How to wait is not known here (`StopWaits`): on an event loop in the daemon, in the thread itself
+   in a second process, which is spared the import of an event loop.
 """
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 from daemon.errors import (
     BudgetEmpty,
@@ -26,16 +28,17 @@ from daemon.model.inputs import RateLimited
 from daemon.shell.link.governor import Governor
 from daemon.shell.link.link_config import VenueEndpoints
 from daemon.shell.process.clock import Clock
-from daemon.venues.adapter import VenueAdapter
 from daemon.venues.contract import OpenRow, WsReply
 from daemon.venues.faults import Fault, Outcome
 from daemon.venues.hosts import EndpointKind
 from daemon.venues.requests import HttpRequest, Purpose, WsRequest
 
 if TYPE_CHECKING:  # rule 4
-    from daemon.shell.link.order_session import OrderSession
     from daemon.shell.link.rest_session import RestSession
+    from daemon.venues.adapter import OrderCodec, VenueAdapter
 
+AT_ONCE = 32
+"""So many requests of a stop wait for their answers at the same time."""
 _CONNECTIONS = 8
 _PING_IDLE_S = 10.0
 _PING_REPLY_S = 5.0
@@ -61,11 +64,84 @@ class VenueClock:
         return (self._clock.now_ns() + self.offset_ns) // NS_PER_MS
 
 
+Call = Callable[[], Coroutine[Any, Any, Any]]
+"""A call of a route that is not made yet."""
+
+
+class StopSession(Protocol):
+    """A connection to the WebSocket API, as far as a stop needs one (`OrderSession` is one)."""
+
+    @property
+    def lost(self) -> bool:
+        """Whether the connection is gone."""
+
+    async def open(
+        self, *, connect_deadline_s: float, ping_idle_s: float, ping_reply_s: float
+    ) -> None:
+        """Connect. Raises NotConnected, VenueRefusal, HostRefused."""
+
+    async def ask(self, request: WsRequest, *, deadline_s: float) -> WsReply:
+        """Send, and wait for the answer. Raises NotConnected, AnswerLost."""
+
+    def close(self, reason: str) -> None:
+        """End the connection."""
+
+
+class StopWaits(Protocol):
+    """How a stop waits: `LoopWaits` on an event loop, `BlockingWaits` in the thread itself."""
+
+    are_warmed: bool
+    """Whether connections are kept open ahead of need. Where they are not, the lighter route, the
+    WebSocket API, goes first."""
+
+    async def pause(self, seconds: float) -> None:
+        """Let so much time pass."""
+
+    async def on_socket(self, calls: Sequence[Call]) -> list[Any]:
+        """Make calls of the WebSocket API without waiting for each other; answers or errors."""
+
+    async def on_rest(self, calls: Sequence[Call]) -> list[Any]:
+        """Make calls of REST without waiting for each other; answers or errors."""
+
+    def session(self, endpoints: VenueEndpoints, codec: "OrderCodec", clock: Clock) -> StopSession:
+        """A connection to the WebSocket API, not opened yet."""
+
+
+class StopDeadlines:
+    """How long one request of a stop may take: its own deadline, or what is left of the stop."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.request_s = 1.0
+        self.end_ns: int | None = None
+        """When the stop ends, by the monotonic clock; None: none is running."""
+
+    @property
+    def left_s(self) -> float:
+        """So long a request that begins now may take, in seconds."""
+        if self.end_ns is None:
+            return self.request_s
+        return min(self.request_s, max(0.001, (self.end_ns - self._clock.monotonic_ns()) / 1e9))
+
+
 class EmergencyTransport(Protocol):
     """What the stop needs of a route."""
 
     name: str
-    deadline_s: float
+
+    @property
+    def governor(self) -> Governor:
+        """Its budget."""
+
+    async def together(self, calls: Sequence[Call]) -> list[Any]:
+        """Make calls of this route without waiting for each other; of each its answer or error.
+
+        Whatever is asked of a route is asked so: a call that stands alone, too.
+        """
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is anything to close."""
 
     async def open(self) -> None:
         """Connect; harmless when connected."""
@@ -99,12 +175,15 @@ class RestTransport:
         self,
         *,
         endpoints: VenueEndpoints,
-        adapter: VenueAdapter,
+        adapter: "VenueAdapter",
         clock: Clock,
         venue_clock: VenueClock,
         on_limited: Callable[[RateLimited], None],
+        waits: StopWaits,
+        deadlines: StopDeadlines,
     ) -> None:
-        self.deadline_s = 1.0
+        self._deadlines = deadlines
+        self.together = waits.on_rest
         self.governor = Governor(adapter.rates, waf_pause_s=_WAF_PAUSE_S)
         self._encode, self._decode = adapter.encode, adapter.decode
         self._venue_clock = venue_clock
@@ -112,6 +191,11 @@ class RestTransport:
         self._clock = clock
         self._on_limited = on_limited
         self._made: RestSession | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a pool."""
+        return self._made is not None
 
     @property
     def is_warm(self) -> bool:
@@ -171,7 +255,7 @@ class RestTransport:
         return self._made
 
     async def _body(self, request: HttpRequest, *, gone: bytes | None = None) -> bytes:
-        reply = await self._session.call(_urgent(request), deadline_s=self.deadline_s)
+        reply = await self._session.call(_urgent(request), deadline_s=self._deadlines.left_s)
         if reply.status == 200:
             return reply.body
         fault = self._decode.error(reply.status, reply.body)
@@ -189,20 +273,29 @@ class SocketTransport:
         self,
         *,
         endpoints: VenueEndpoints,
-        adapter: VenueAdapter,
+        adapter: "VenueAdapter",
         clock: Clock,
         venue_clock: VenueClock,
         on_limited: Callable[[RateLimited], None],
+        waits: StopWaits,
+        deadlines: StopDeadlines,
     ) -> None:
-        self.deadline_s = 1.0
+        self._deadlines = deadlines
+        self._waits = waits
+        self.together = waits.on_socket
         self.governor = Governor(adapter.rates)
         self._endpoints = endpoints
         self._codec, self._decode = adapter.order_codec(), adapter.decode
         self._clock = clock
         self._venue_clock = venue_clock
         self._on_limited = on_limited
-        self._session: OrderSession | None = None
+        self._session: StopSession | None = None
         self._next = 0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a connection."""
+        return self._session is not None
 
     @property
     def is_warm(self) -> bool:
@@ -213,19 +306,9 @@ class SocketTransport:
         """Connect, unless connected."""
         if self.is_warm:
             return
-        from daemon.shell.link.order_session import OrderSession  # noqa: PLC0415 - rule 4
-
-        session = OrderSession(
-            environment=self._endpoints.environment,
-            endpoint=self._endpoints.endpoint(EndpointKind.WS_API),
-            codec=self._codec,
-            clock=self._clock,
-            halt=HaltFlag(),
-            on_message=lambda _session, _message, _now_ns: None,
-            on_lost=lambda _session, _reason: None,
-        )
+        session = self._waits.session(self._endpoints, self._codec, self._clock)
         await session.open(
-            connect_deadline_s=self.deadline_s,
+            connect_deadline_s=self._deadlines.left_s,
             ping_idle_s=_PING_IDLE_S,
             ping_reply_s=_PING_REPLY_S,
         )
@@ -276,7 +359,7 @@ class SocketTransport:
         if refusal is not None:
             raise BudgetEmpty(refusal.reason, refusal.until_ns)
         try:
-            reply = await session.ask(request, deadline_s=self.deadline_s)
+            reply = await session.ask(request, deadline_s=self._deadlines.left_s)
         except SeatrialError as error:
             self.drop(str(error))
             raise

@@ -17,7 +17,6 @@ import os
 from pathlib import Path
 
 import msgspec
-import orjson
 
 from daemon.errors import LocalFatalError
 from daemon.model.halt import HaltFlag
@@ -87,7 +86,7 @@ class LatchStore:
             self._make_directory()
             if len(list(self._directory.iterdir())) >= ENTRIES_MAX:
                 return
-            self._write_entry(ts_ns, orjson.dumps(content) + b"\n")
+            self._write_entry(ts_ns, msgspec.json.encode(content) + b"\n")
         except OSError as error:
             raise LatchError(
                 f"the kill latch in {self._directory} cannot be written: {error.strerror}; "
@@ -182,7 +181,7 @@ class LatchStore:
 
     def _read_entry(self, name: str) -> LatchedKill | None:
         try:
-            data = orjson.loads((self._directory / name).read_bytes())
+            data = msgspec.json.decode((self._directory / name).read_bytes())
             return LatchedKill(
                 by_uid=int(data["by_uid"]),
                 by_name=str(data["by_name"]),
@@ -190,7 +189,7 @@ class LatchStore:
                 ts_ns=int(data["ts_ns"]),
                 entry=name,
             )
-        except (OSError, KeyError, TypeError, ValueError):
+        except (OSError, KeyError, TypeError, ValueError, RecursionError):
             return None
 
 

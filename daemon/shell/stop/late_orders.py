@@ -8,20 +8,21 @@ Because an approved order's record leaves the process before its bytes do (promi
 be read from the journal as well: a second process knows it without asking the daemon.
 """
 
-import asyncio
 import contextlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import orjson
+import msgspec
 
 from daemon.model.copies import replace
 from daemon.model.records import EventType
 from daemon.shell.journal.segments import segments, tail_of
 from daemon.shell.process.clock import Clock
-from daemon.shell.stop.emergency_stop import KillReport, OnRound
-from daemon.shell.stop.stop_set import VenueStop
+
+if TYPE_CHECKING:  # a stop waits for every import
+    from daemon.shell.stop.emergency_stop import KillReport, OnRound
+    from daemon.shell.stop.stop_set import VenueStop
 
 _ORDER_STATE, _ORDER_APPROVED = EventType.ORDER_STATE, EventType.ORDER_APPROVED
 """Looked up once: on Python 3.11 a look at a member of an enum costs as much as a call."""
@@ -105,10 +106,10 @@ def late_orders_of_journal(directory: Path, recv_window_ms: int, *, now_ns: int)
         if b'"order_' not in line:
             continue
         try:
-            record = orjson.loads(line)
+            record = msgspec.json.decode(line)
             at_ns = min(int(record["ts_ns"]) + behind_ns, now_ns)
             late.on_record(EventType(record["event_type"]), record, at_ns)
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, RecursionError):
             continue
     return late
 
@@ -117,8 +118,8 @@ def _last_ns(lines: Sequence[bytes]) -> int:
     """The daemon's time at the last line that can be read; the very last may be torn."""
     for line in reversed(lines[-4:]):
         try:
-            return int(orjson.loads(line)["ts_ns"])
-        except (KeyError, TypeError, ValueError):
+            return int(msgspec.json.decode(line)["ts_ns"])
+        except (KeyError, TypeError, ValueError, RecursionError):
             continue
     return 0
 
@@ -141,26 +142,32 @@ def _tail_lines(directory: Path) -> Iterable[bytes]:
 
 
 async def until_settled(
-    stop: VenueStop,
-    report: KillReport,
+    stop: "VenueStop",
+    report: "KillReport",
     late: LateOrders,
     clock: Clock,
     *,
     deadline_s: float,
-    on_round: OnRound | None = None,
-) -> KillReport:
+    on_round: "OnRound | None" = None,
+    pause: Callable[[float], Awaitable[None]] | None = None,
+) -> "KillReport":
     """Look again until no order that was under way can be accepted any more.
 
-    `on_round` hears of every look. Returns the report of all looks together; `verified_empty_ns`
+    `on_round` hears of every look. `pause` waits (seconds); without it, the running event loop
+    does. Returns the report of all looks together; `verified_empty_ns`
     is that of the last.
     """
+    if pause is None:
+        import asyncio  # noqa: PLC0415 - a second process has no loop
+
+        pause = asyncio.sleep
     gap_s = LOOK_GAP_MIN_S
     while report.verified_empty_ns is not None:
         now_ns = clock.now_ns()
         until_ns = late.until_ns(now_ns)
         if not until_ns:
             return report
-        await asyncio.sleep(min(gap_s, (until_ns - now_ns) / 1e9))
+        await pause(min(gap_s, (until_ns - now_ns) / 1e9))
         gap_s = min(LOOK_GAP_MAX_S, gap_s * 2)
         if on_round is not None:
             with contextlib.suppress(Exception):  # whoever is told cannot end the stop

@@ -4,15 +4,17 @@ A judge takes (observation, pace, params) and gives a Verdict. `params` come fro
 each judge's docstring names those that it reads.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from collections.abc import Mapping
 
 from daemon.model.copies import replace
 from daemon.trials.judging.judges_of_feeds import FEED_JUDGES
 from daemon.trials.judging.judges_of_gate import GATE_JUDGES, MAY_BE_MET, met_by_gate
 from daemon.trials.judging.ledger_checks import (
+    Judge,
+    Params,
     Problem,
     blind_resends,
+    decided,
     doubled,
     hammering,
     order_words,
@@ -22,10 +24,7 @@ from daemon.trials.judging.ledger_checks import (
 )
 from daemon.trials.judging.observation import S_NS, Observation
 from daemon.trials.judging.pace import OrderPace
-from daemon.trials.judging.trial_verdict import TrialOutcome, Verdict, finding, not_shown, passed
-
-Params: TypeAlias = Mapping[str, Any]
-Judge: TypeAlias = Callable[[Observation, OrderPace, Params], Verdict]
+from daemon.trials.judging.trial_verdict import TrialOutcome, Verdict, finding, not_shown
 
 
 def judge(name: str, observation: Observation, pace: OrderPace, params: Params) -> Verdict:
@@ -74,14 +73,6 @@ def _common(observation: Observation) -> dict[str, str]:
     return measures
 
 
-def _decide(problems: list[Problem | None], because: str, **measures: object) -> Verdict:
-    found = [problem for problem in problems if problem is not None]
-    if not found:
-        return passed(because, (), **measures)
-    evidence = [line for problem in found for line in problem.evidence]
-    return finding("; ".join(problem.words for problem in found), evidence, **measures)
-
-
 def _calm(observation: Observation, _pace: OrderPace, params: Params) -> Verdict:
     """`min_orders`; `max_refused_share`."""
     places = observation.places()
@@ -101,7 +92,7 @@ def _calm(observation: Observation, _pace: OrderPace, params: Params) -> Verdict
             f"in calm water {share:.0%} of its orders were refused, bound {most:.0%}",
             request_words(observation, refused),
         )
-    return _decide([problem], f"{len(accepted)} orders accepted, {len(refused)} refused")
+    return decided([problem], f"{len(accepted)} orders accepted, {len(refused)} refused")
 
 
 def _no_doubles(observation: Observation, pace: OrderPace, params: Params) -> Verdict:
@@ -110,7 +101,7 @@ def _no_doubles(observation: Observation, pace: OrderPace, params: Params) -> Ve
     measures, recovered = _recovered(observation, pace, params)
     if not accepted and not any(recovered):
         return not_shown("the bot placed no order while the fault was on or after it")
-    return _decide(
+    return decided(
         [doubled(observation, pace), *recovered],
         f"{len(accepted)} orders; never more open at once than in calm water",
         **measures,
@@ -136,7 +127,7 @@ def _resent(observation: Observation, pace: OrderPace, params: Params) -> Verdic
     if not unclear:
         return not_shown("no order of the bot met the fault")
     two = doubled(observation, pace)
-    return _decide(
+    return decided(
         [blind, two, *recovered],
         f"{len(unclear)} orders without a clear answer, {len(executed)} of them executed; the bot "
         "found out before it placed the next, and none was doubled",
@@ -158,14 +149,14 @@ def _backs_off(observation: Observation, pace: OrderPace, params: Params) -> Ver
     lived = [row for row in observation.between(observation.start_ns, ends) if row.is_request]
     had_reason = observation.cancels or _happened(observation, "fill")
     if not total and params.get("or_silent") and lived and had_reason:
-        return _decide(
+        return decided(
             recovered, "its orders were gone, and it asked for none meanwhile", **measures
         )
     if not total:
         return not_shown(
             "the venue refused nothing: the bot asked for no order that it could refuse"
         )
-    return _decide(
+    return decided(
         [problem, doubled(observation, pace), *recovered],
         f"{total} refusals; the same request at most {rate:.2f} times a second, bound {bound:g}",
         refusals=total,
@@ -184,7 +175,7 @@ def _keeps_order(observation: Observation, pace: OrderPace, params: Params) -> V
         return not_shown(f"nothing of the bot was concerned: no {event}")
     if not acted:
         return not_shown("the bot sent nothing at all")
-    return _decide(
+    return decided(
         [problem, doubled(observation, pace), *recovered],
         f"it went on: {len(observation.accepted(observation.start_ns))} orders, {total} refusals, "
         "nothing doubled",
@@ -225,7 +216,7 @@ def _obeys(observation: Observation, pace: OrderPace, params: Params) -> Verdict
             request_words(observation, [limited[0], *during]),
         )
     measures, recovered = _recovered(observation, pace, params)
-    return _decide(
+    return decided(
         [problem, doubled(observation, pace), *recovered],
         "no request between the answer that told it to wait and the end of the limit",
         **{"requests during the limit": str(len(during)), **measures},
@@ -249,7 +240,7 @@ def _clock(observation: Observation, pace: OrderPace, params: Params) -> Verdict
             request_words(observation, refused),
         )
     measures, recovered = _recovered(observation, pace, params)
-    return _decide(
+    return decided(
         [problem, *recovered],
         f"{len(refused)} requests refused with -1021; then it took the venue's time",
         **{"refused -1021": str(len(refused)), **measures},
@@ -277,7 +268,7 @@ def _foreign(observation: Observation, pace: OrderPace, _params: Params) -> Verd
             )
             + request_words(observation, [row for row in acted if row.is_cancel][-3:]),
         )
-    return _decide([problem, doubled(observation, pace)], "it left the foreign order alone")
+    return decided([problem, doubled(observation, pace)], "it left the foreign order alone")
 
 
 def _ends_clean(observation: Observation, _pace: OrderPace, params: Params) -> Verdict:
@@ -297,7 +288,7 @@ def _ends_clean(observation: Observation, _pace: OrderPace, params: Params) -> V
                 tuple(order_words(observation, one) for one in left),
             )
         )
-    return _decide(
+    return decided(
         problems,
         f"{len(before)} orders were open at SIGTERM, none afterwards",
         **({} if took is None else {"time to end": f"{took:.1f} s"}),
@@ -323,7 +314,7 @@ def _finds_orders(observation: Observation, pace: OrderPace, _params: Params) ->
                 tuple(order_words(observation, one) for one in left),
             )
         )
-    return _decide(
+    return decided(
         problems,
         f"{len(orphans)} orders from before the kill: {len(orphans) - len(left)} ended, "
         f"{len(left)} taken over",
@@ -340,9 +331,9 @@ def _survives_disk(observation: Observation, pace: OrderPace, params: Params) ->
                 f"it ended (exit code {observation.exit_code}) and left {len(left)} orders open",
                 tuple(order_words(observation, one) for one in left),
             )
-        return _decide([problem], "it ended in order and left nothing open")
+        return decided([problem], "it ended in order and left nothing open")
     measures, recovered = _recovered(observation, pace, params)
-    return _decide([doubled(observation, pace), *recovered], "it went on", **measures)
+    return decided([doubled(observation, pace), *recovered], "it went on", **measures)
 
 
 def _keeps_rate(observation: Observation, pace: OrderPace, _params: Params) -> Verdict:
@@ -359,7 +350,7 @@ def _keeps_rate(observation: Observation, pace: OrderPace, _params: Params) -> V
             request_words(observation, limited),
         )
     total, _, hammered = hammering(observation, observation.start_ns, observation.end_ns, 1.0)
-    return _decide(
+    return decided(
         [problem, hammered, doubled(observation, pace)],
         f"{len(fills)} fills and {len(accepted)} orders in {seconds:.0f} s (calm: "
         f"{pace.per_s:.2f} orders a second), {total} refusals, no limit reached",

@@ -1,16 +1,22 @@
 """Judges of what a bot does when what it hears is late, lost, doubled or old."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any, TypeAlias
 
 from daemon.model.amounts import plain
-from daemon.trials.judging.ledger_checks import Problem, doubled, order_words, request_words, since
+from daemon.trials.judging.ledger_checks import (
+    Judge,
+    Params,
+    Problem,
+    decided,
+    doubled,
+    order_words,
+    request_words,
+    since,
+)
 from daemon.trials.judging.observation import S_NS, LedgerFill, Observation, WireRequest
 from daemon.trials.judging.pace import OrderPace
 from daemon.trials.judging.trial_verdict import Verdict, finding, not_shown, passed
-
-Params: TypeAlias = Mapping[str, Any]
 
 
 def _user_stream(observation: Observation, pace: OrderPace, params: Params) -> Verdict:
@@ -47,10 +53,8 @@ def _user_stream(observation: Observation, pace: OrderPace, params: Params) -> V
             **measures,
         )
     measures["time to notice a fill"] = f"{worst_s:.1f} s"
-    two = doubled(observation, pace) or _fallen_silent(observation, pace, fills, notice_s)
-    if two is not None:
-        return finding(two.words, two.evidence, **measures)
-    return passed(
+    return decided(
+        [doubled(observation, pace) or _fallen_silent(observation, pace, fills, notice_s)],
         f"{len(fills)} fills while the stream was disturbed, all noticed, none taken twice",
         **measures,
     )
@@ -67,11 +71,10 @@ def _notices_fill(observation: Observation, pace: OrderPace, params: Params) -> 
             f"{len(slow)} of {len(fills)} fills had no consequence",
             [_fill_words(observation, one) for one in slow],
         )
-    two = doubled(observation, pace)
-    if two is not None:
-        return finding(two.words, two.evidence)
-    return passed(
-        f"{len(fills)} fills, all noticed", **{"time to notice a fill": f"{worst_s:.1f} s"}
+    return decided(
+        [doubled(observation, pace)],
+        f"{len(fills)} fills, all noticed",
+        **{"time to notice a fill": f"{worst_s:.1f} s"},
     )
 
 
@@ -158,15 +161,13 @@ def _notices_cancel(observation: Observation, pace: OrderPace, params: Params) -
         return finding(
             f"{len(refused)} cancels of orders that were gone", request_words(observation, refused)
         )
-    two = doubled(observation, pace)
-    if two is not None:
-        return finding(two.words, two.evidence)
     measures = {"time to notice a cancel": f"{(after[0].ts_ns - begin) / S_NS:.1f} s"}
     if placed:
         measures["first new order after"] = f"{(placed[0].ts_ns - begin) / S_NS:.1f} s"
         span = max((observation.end_ns - begin) / S_NS, 1.0)
         measures["new orders a second"] = f"{len(placed) / span:.2f}"
-    return passed(f"{len(gone)} orders cancelled under it; it noticed", **measures)
+    words = f"{len(gone)} orders cancelled under it; it noticed"
+    return decided([doubled(observation, pace)], words, **measures)
 
 
 def _market_stream(observation: Observation, pace: OrderPace, params: Params) -> Verdict:
@@ -183,11 +184,8 @@ def _market_stream(observation: Observation, pace: OrderPace, params: Params) ->
             f"no market stream within {within_s:g} s of the loss of the last",
             request_words(observation, rows),
         )
-    two = doubled(observation, pace)
-    if two is not None:
-        return finding(two.words, two.evidence)
-    seconds = (again[0].ts_ns - begin) / S_NS
-    return passed("it connected again", **{"time to reconnect": f"{seconds:.1f} s"})
+    measures = {"time to reconnect": f"{(again[0].ts_ns - begin) / S_NS:.1f} s"}
+    return decided([doubled(observation, pace)], "it connected again", **measures)
 
 
 def _stale_data(observation: Observation, pace: OrderPace, params: Params) -> Verdict:
@@ -245,10 +243,8 @@ def _old_prices(observation: Observation, pace: OrderPace, params: Params) -> Ve
         )
     if not placed:
         return not_shown("the bot placed no limit order after the price had moved")
-    two = doubled(observation, pace)
-    if two is not None:
-        return finding(two.words, two.evidence)
-    return passed(f"{len(placed)} orders after the move, all at the new price")
+    words = f"{len(placed)} orders after the move, all at the new price"
+    return decided([doubled(observation, pace)], words)
 
 
 def _distance(price: Decimal, other: Decimal | None) -> Decimal:
@@ -275,7 +271,7 @@ def _depth_gap(observation: Observation, _pace: OrderPace, params: Params) -> Ve
     return passed("it took a new snapshot", **{"time to notice": f"{seconds:.1f} s"})
 
 
-FEED_JUDGES: Mapping[str, Callable[[Observation, OrderPace, Params], Verdict]] = {
+FEED_JUDGES: Mapping[str, Judge] = {
     "user-stream": _user_stream,
     "notices-fill": _notices_fill,
     "notices-cancel": _notices_cancel,

@@ -1,12 +1,14 @@
 """Judges of what a bot does with a no of the gate, and after its kill switch."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from collections.abc import Mapping
 
 from daemon.model.copies import replace
 from daemon.trials.judging.ledger_checks import (
+    Judge,
+    Params,
     Problem,
+    decided,
     doubled,
     hammering,
     order_words,
@@ -16,9 +18,8 @@ from daemon.trials.judging.ledger_checks import (
 )
 from daemon.trials.judging.observation import S_NS, Observation
 from daemon.trials.judging.pace import OrderPace
-from daemon.trials.judging.trial_verdict import TrialOutcome, Verdict, finding, not_shown, passed
+from daemon.trials.judging.trial_verdict import TrialOutcome, Verdict, finding, not_shown
 
-Params: TypeAlias = Mapping[str, Any]
 MAY_BE_MET = frozenset({"resent", "no-doubles", "keeps-order", "backs-off", "obeys", "clock"})
 """Judges of faults that strike between gate and venue, so that the bot may never hear of them."""
 _SHOWN_EACH = 4
@@ -46,16 +47,16 @@ def met_by_gate(
         *(f"gate to venue {line}" for line in request_words(observation, met[:_SHOWN_EACH])),
         *(f"bot to gate   {line}" for line in request_words(observation, asked[:_SHOWN_EACH])),
     )
-    decided = _decided(
+    judged = decided(
         [doubled(observation, pace), silent],
         f"the fault struck {len(met)} requests of the gate, which answered the bot from what the "
         f"venue proved; of {len(asked)} orders that the bot asked for none met it",
-        {"met by the gate": str(len(met))},
         shown,
+        **{"met by the gate": len(met)},
     )
-    if decided.outcome is TrialOutcome.PASS:
-        return replace(decided, outcome=TrialOutcome.MET_BY_GATE)
-    return decided
+    if judged.outcome is TrialOutcome.PASS:
+        return replace(judged, outcome=TrialOutcome.MET_BY_GATE)
+    return judged
 
 
 def _gate_stopped(verdict: Verdict, observation: Observation, pace: OrderPace) -> Verdict:
@@ -97,11 +98,11 @@ def _denials(observation: Observation, pace: OrderPace, params: Params) -> Verdi
     }
     if again_s is not None:
         measures["recovery"] = f"{again_s:.1f} s"
-    return _decided(
+    return decided(
         [hammered, doubled(observation, pace), silent],
         f"{told.total()} denials by {len(told)} caps; the same request at most {rate:.2f} times a "
         f"second, bound {bound:g}",
-        measures,
+        **measures,
     )
 
 
@@ -139,23 +140,10 @@ def _after_kill(observation: Observation, _pace: OrderPace, params: Params) -> V
         f"{since(observation, done)}  the kill switch had cancelled everything",
         *request_words(observation, asked),
     )
-    return _decided([through, hammered], because, measures, evidence)
+    return decided([through, hammered], because, evidence, **measures)
 
 
-def _decided(
-    problems: list[Problem | None],
-    because: str,
-    measures: Mapping[str, str],
-    shown: tuple[str, ...] = (),
-) -> Verdict:
-    found = [problem for problem in problems if problem is not None]
-    if not found:
-        return passed(because, shown, **measures)
-    evidence = [line for problem in found for line in problem.evidence]
-    return finding("; ".join(problem.words for problem in found), evidence, **measures)
-
-
-GATE_JUDGES: Mapping[str, Callable[[Observation, OrderPace, Params], Verdict]] = {
+GATE_JUDGES: Mapping[str, Judge] = {
     "denials": _denials,
     "after-kill": _after_kill,
 }

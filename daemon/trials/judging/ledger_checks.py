@@ -1,14 +1,18 @@
 """Questions that several judges ask of one observation; each answer is a problem or none."""
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any, TypeAlias
 
 import msgspec
 
 from daemon.model.amounts import plain
 from daemon.trials.judging.observation import S_NS, LedgerOrder, Observation, WireRequest
 from daemon.trials.judging.pace import OrderPace
+from daemon.trials.judging.trial_verdict import Verdict, finding, passed
 
+Params: TypeAlias = Mapping[str, Any]
+Judge: TypeAlias = Callable[[Observation, OrderPace, Params], Verdict]
 FEW = 3
 """Refusals that prove no hammering yet."""
 SLACK_S = 0.5
@@ -20,6 +24,20 @@ class Problem(msgspec.Struct, frozen=True):
 
     words: str
     evidence: tuple[str, ...] = ()
+
+
+def decided(
+    problems: Iterable[Problem | None],
+    because: str,
+    shown: Iterable[str] = (),
+    **measures: object,
+) -> Verdict:
+    """A finding of all problems that there are; without one, a pass with what is `shown`."""
+    found = [problem for problem in problems if problem is not None]
+    if not found:
+        return passed(because, shown, **measures)
+    evidence = [line for problem in found for line in problem.evidence]
+    return finding("; ".join(problem.words for problem in found), evidence, **measures)
 
 
 def since(observation: Observation, ts_ns: int) -> str:

@@ -12,8 +12,6 @@ from typing import Any
 
 import msgspec
 
-from daemon.trials.judging.gate_denials import GateDenial, GateStop
-
 S_NS = 1_000_000_000
 ENDED = frozenset({"FILLED", "CANCELED", "EXPIRED", "EXPIRED_IN_MATCH", "REJECTED"})
 _PLACES = frozenset(
@@ -195,6 +193,22 @@ class Cancel(msgspec.Struct, frozen=True):
     client_order_id: str
 
 
+class GateDenial(msgspec.Struct, frozen=True):
+    """One order of the bot that the gate has denied, by the daemon's journal."""
+
+    ts_ns: int
+    reason: str
+    symbol: str
+    side: str
+
+
+class GateStop(msgspec.Struct, frozen=True):
+    """The gate stopped trading by itself: until an operator comes it denies every new order."""
+
+    ts_ns: int
+    why: str
+
+
 class Observation(msgspec.Struct, frozen=True, kw_only=True):
     """A trial from `start_ns` (the first deed) to `end_ns`."""
 
@@ -321,11 +335,7 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
 
 def requests_of(ledger: Mapping[str, Any]) -> list[WireRequest]:
     """The wire of a ledger, in order."""
-    names = WireRequest.__struct_fields__
-    return [
-        WireRequest(**{name: row[name] for name in names if name in row})
-        for row in _rows(ledger, "wire")
-    ]
+    return msgspec.convert(_rows(ledger, "wire"), list[WireRequest])
 
 
 def orders_of(ledger: Mapping[str, Any]) -> list[LedgerOrder]:
@@ -333,20 +343,10 @@ def orders_of(ledger: Mapping[str, Any]) -> list[LedgerOrder]:
     by_id: dict[tuple[Any, ...], LedgerOrder] = {}
     for row in (*_rows(ledger, "orders"), *_rows(ledger, "open_orders")):
         ended = row["status"] in ENDED or row["epoch"] != ledger["epoch"]
-        by_id[(row["epoch"], row["symbol"], row["order_id"])] = LedgerOrder(
-            ts_ns=row["ts_ns"],
-            ended_ns=_ended_ns(row, ledger) if ended else None,
-            symbol=row["symbol"],
-            side=row["side"],
-            type=row["type"],
-            price=Decimal(row["price"]),
-            qty=Decimal(row["qty"]),
-            executed=Decimal(row["executed_qty"]),
-            status=row["status"],
-            order_id=row["order_id"],
-            client_order_id=row["client_order_id"],
-            ours=row["ours"],
-        )
+        derived = {"executed": row["executed_qty"],
+                   "ended_ns": _ended_ns(row, ledger) if ended else None}  # fmt: skip
+        made = msgspec.convert({**row, **derived}, LedgerOrder)
+        by_id[(row["epoch"], row["symbol"], row["order_id"])] = made
     return sorted(by_id.values(), key=lambda one: one.ts_ns)
 
 
@@ -360,28 +360,12 @@ def _ended_ns(row: Mapping[str, Any], ledger: Mapping[str, Any]) -> int:
 
 def fills_of(ledger: Mapping[str, Any]) -> list[LedgerFill]:
     """The trades of a ledger."""
-    return [
-        LedgerFill(
-            ts_ns=row["ts_ns"],
-            symbol=row["symbol"],
-            side=row["side"],
-            price=Decimal(row["price"]),
-            qty=Decimal(row["qty"]),
-            fee=Decimal(row["fee"]),
-            fee_asset=row["fee_asset"],
-            order_id=row["order_id"],
-            ours=row["ours"],
-        )
-        for row in _rows(ledger, "fills")
-    ]
+    return msgspec.convert(_rows(ledger, "fills"), list[LedgerFill])
 
 
 def cancels_of(ledger: Mapping[str, Any]) -> list[Cancel]:
     """The cancelled orders of a ledger."""
-    return [
-        Cancel(row["ts_ns"], row["symbol"], row["order_id"], row["client_order_id"])
-        for row in _rows(ledger, "cancels")
-    ]
+    return msgspec.convert(_rows(ledger, "cancels"), list[Cancel])
 
 
 def prices_of(ledger: Mapping[str, Any]) -> dict[str, Decimal]:

@@ -10,34 +10,16 @@ Rules of this file:
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
 from daemon.trials.judging.course import Course
-from daemon.trials.judging.gate_denials import GateDenial, GateStop
 from daemon.trials.judging.judges import judge
-from daemon.trials.judging.observation import (
-    Cancel,
-    LedgerFill,
-    LedgerOrder,
-    Observation,
-    WireRequest,
-)
+from daemon.trials.judging.observation import Observation
 from daemon.trials.judging.pace import OrderPace, pace_of
 from daemon.trials.judging.trial_verdict import TrialOutcome, exit_code
 
-T = TypeVar("T", bound=msgspec.Struct)
-_ROWS: Mapping[str, type] = {
-    "requests": WireRequest,
-    "orders": LedgerOrder,
-    "fills": LedgerFill,
-    "cancels": Cancel,
-    "denials": GateDenial,
-    "gate_stops": GateStop,
-    "venue_requests": WireRequest,
-}
 _UNSEEN = frozenset({TrialOutcome.NOT_SHOWN, TrialOutcome.NOT_APPLICABLE})
 
 
@@ -67,16 +49,9 @@ def observation_of(value: Mapping[str, Any]) -> Observation:
     """The observation that `observation_value` has written.
 
     Raises:
-        TypeError, ValueError, ArithmeticError, KeyError: it is none.
+        msgspec.ValidationError: it is none.
     """
-    read = dict(value)
-    for name, kind in _ROWS.items():
-        read[name] = tuple(_made(kind, row) for row in read[name])
-    for name in ("prices_before", "prices_after"):
-        read[name] = {symbol: Decimal(price) for symbol, price in read[name].items()}
-    read["positions"] = tuple(Decimal(one) for one in read["positions"])
-    read["believed"] = None if read["believed"] is None else Decimal(read["believed"])
-    return Observation(**read)
+    return msgspec.convert(value, Observation)
 
 
 def why_not_as_seen(
@@ -104,7 +79,7 @@ def why_not_as_seen(
             continue
         try:
             observation = observation_of(value)
-        except (TypeError, ValueError, ArithmeticError, KeyError, AttributeError) as error:
+        except msgspec.ValidationError as error:
             return f"{trial.name}: its observation cannot be read: {error}"
         if trial.judge == "calm":
             pace = pace_of(observation)
@@ -121,8 +96,3 @@ def why_not_as_seen(
 def observations_of(results: Sequence[tuple[str, Observation | None]]) -> dict[str, Any]:
     """Trial -> its observation, of those that were played."""
     return {name: observation_value(one) for name, one in results if one is not None}
-
-
-def _made(kind: type[T], row: Mapping[str, Any]) -> T:
-    amounts = {one.name for one in msgspec.structs.fields(kind) if one.type is Decimal}
-    return kind(**{key: Decimal(v) if key in amounts else v for key, v in row.items()})

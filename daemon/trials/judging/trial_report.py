@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from daemon.trials.judging.course import Course, Trial
+from daemon.trials.judging.observation import Observation
 from daemon.trials.judging.rejudge import report_hash
 from daemon.trials.judging.trial_verdict import ExitCode, TrialOutcome, Verdict, exit_code
 
@@ -35,12 +36,15 @@ class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TrialRow(msgspec.Struct, frozen=True):
-    """One trial of a report."""
+    """One trial of a run."""
 
     trial: Trial
     verdict: Verdict
     seconds: float
-    notes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    """What was repaired before it."""
+    observation: Observation | None = None
+    """What it was judged by; None when it was not played."""
 
 
 def exit_code_of(rows: Sequence[TrialRow]) -> ExitCode:

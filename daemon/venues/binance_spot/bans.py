@@ -9,7 +9,6 @@ Rules of this file:
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
 _UNTIL_NUMBER = re.compile(r"\buntil\W{0,4}(\d{10,19})(?:\.\d*)?(?!\d)", re.IGNORECASE)
 _UNTIL_DATE = re.compile(
@@ -44,7 +43,11 @@ def retry_at_ms(header: str | None, now_ms: int) -> int:
         return now_ms + int(whole) * 1_000 + (1_000 if part else 0)
     if _EPOCH.fullmatch(text):
         return epoch_ms(int(text))
-    return _of_date(text, parsedate_to_datetime) if text else 0
+    if not text:
+        return 0
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415 - slow, and dates are seldom sent
+
+    return _of_date(text, parsedate_to_datetime)
 
 
 def _of_date(text: str, read: Callable[[str], datetime]) -> int:

@@ -44,7 +44,6 @@ from daemon.venues.faults import Fault
 from daemon.venues.requests import HttpRequest, Purpose
 
 _BASE = "/api/v3"
-_CONTENT_TYPE = ("Content-Type", "application/x-www-form-urlencoded")
 
 
 class SpotRestEncoder:

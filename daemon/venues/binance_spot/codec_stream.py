@@ -11,7 +11,6 @@ from typing import Any
 from urllib.parse import quote
 
 import msgspec
-import orjson
 
 from daemon.errors import Undecodable
 from daemon.model.amounts import NS_PER_MS
@@ -84,7 +83,7 @@ def combined_path(names: Iterable[str]) -> str:
 
 def list_frame(request_id: int) -> bytes:
     """A LIST_SUBSCRIPTIONS command: a harmless question that a living connection answers."""
-    return orjson.dumps({"method": "LIST_SUBSCRIPTIONS", "id": request_id})
+    return msgspec.json.encode({"method": "LIST_SUBSCRIPTIONS", "id": request_id})
 
 
 class StreamReader:

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
-import orjson
 
 from daemon.errors import Undecodable
 from daemon.model.amounts import NS_PER_MS
@@ -212,7 +211,7 @@ class WsCodec:
         """`time`."""
         return WsRequest(
             request_id=request_id,
-            payload=orjson.dumps({"id": request_id, "method": "time"}),
+            payload=msgspec.json.encode({"id": request_id, "method": "time"}),
             weight=costs.TIME,
             purpose=Purpose.DATA,
         )
@@ -232,7 +231,7 @@ class WsCodec:
     def subscribe(self, request_id: str, timestamp_ms: int) -> WsRequest:
         """User data: within the session when logged on, else by its own signature."""
         if self.logged_on:
-            payload = orjson.dumps({"id": request_id, "method": "userDataStream.subscribe"})
+            payload = msgspec.json.encode({"id": request_id, "method": "userDataStream.subscribe"})
             return WsRequest(
                 request_id=request_id,
                 payload=payload,
@@ -253,7 +252,7 @@ class WsCodec:
         """`ping`: the answer proves that both directions of the connection live."""
         return WsRequest(
             request_id=request_id,
-            payload=orjson.dumps({"id": request_id, "method": "ping"}),
+            payload=msgspec.json.encode({"id": request_id, "method": "ping"}),
             weight=costs.PING,
             purpose=Purpose.SESSION,
         )
@@ -290,7 +289,7 @@ class WsCodec:
             params["signature"] = self._signer.sign(ws_signing_text(params))
         return WsRequest(
             request_id=request_id,
-            payload=orjson.dumps({"id": request_id, "method": method, "params": params}),
+            payload=msgspec.json.encode({"id": request_id, "method": method, "params": params}),
             weight=weight,
             purpose=purpose,
             orders=orders,
@@ -337,7 +336,6 @@ WsMessage = WsReply | UserEvent | UnknownEvent
 _FRAME = msgspec.json.Decoder(_Frame)
 _LOOSE = msgspec.json.Decoder(_LooseFrame)
 _ORDER = msgspec.json.Decoder(SpotOrderRow)
-_NO_RESULT = msgspec.Raw(b"")
 
 
 def decode_frame(payload: bytes | memoryview) -> WsMessage:

@@ -13,7 +13,7 @@ Rules of this file:
 import re
 from collections.abc import Mapping
 
-import orjson
+import msgspec
 
 from daemon.model.orders import NewOrder
 from daemon.venues.binance_spot.request_params import Value, place_amounts
@@ -22,8 +22,8 @@ from daemon.venues.binance_spot.request_signing import Signer, ws_signing_text
 _STAMP, _SIGNATURE, _ID = "timestamp", "signature", "id"
 _OWN_ID = r"([0-9A-Za-z_-]{1,36})"
 _AMOUNT = r"(?!0(?:\.0*)?(?: |\Z))([0-9]+(?:\.[0-9]*[1-9])?)\.?0*"
-
-
+_PARTS = "%s %s %s %s"
+"""No f-string: that asks each Decimal for its format, and takes twice as long."""
 _AMOUNTS = ("price", "quantity", "stopPrice")
 """Amounts that an order of a shape may have, sorted as they are sent."""
 
@@ -53,9 +53,9 @@ class PlacementShape:
         if signed:
             params[_SIGNATURE] = _mark(_SIGNATURE)
         call = {_ID: _mark(_ID), "method": "order.place", "params": params}
-        frame = orjson.dumps(call).decode("utf-8")
+        frame = msgspec.json.encode(call).decode("utf-8")
         for name in (*filled, _SIGNATURE, _ID):  # as JSON writes the mark
-            frame = frame.replace(orjson.dumps(_mark(name)).decode()[1:-1], _mark(name))
+            frame = frame.replace(msgspec.json.encode(_mark(name)).decode()[1:-1], _mark(name))
         # The timestamp is a number: its quotes go with the mark.
         frame = frame.replace(f'"{_mark(_STAMP)}"', _mark(_STAMP))
         self._frame = _template(frame, (_ID, *filled, _SIGNATURE) if signed else (_ID, *filled))
@@ -64,9 +64,8 @@ class PlacementShape:
         self, order: NewOrder, request_id: str, timestamp_ms: int, signer: Signer
     ) -> bytes | None:
         """The frame of one order; None: it does not fit, take the general path."""
-        found = self._filled(
-            f"{order.client_order_id} {order.price} {order.qty} {order.stop_price}"
-        )
+        parts = (order.client_order_id, order.price, order.qty, order.stop_price)
+        found = self._filled(_PARTS % parts)
         if found is None:
             return None
         filled = (*found.groups(), timestamp_ms)

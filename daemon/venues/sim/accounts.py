@@ -73,7 +73,7 @@ class VenueAccount:
         """Lock what an order may give.
 
         Raises:
-            VenueError: -2010 when the free balance is too small.
+            DialectError: -2010 when the free balance is too small.
         """
         wallet = self.wallet(asset)
         if wallet.free < amount:

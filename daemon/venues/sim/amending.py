@@ -30,7 +30,7 @@ def check_amend(market: SymbolMarket, order: SimOrder, new_qty: int) -> None:
     """Whether the order may shrink to `new_qty`.
 
     Raises:
-        VenueError: -2038 for anything but a reduction or for too many amends, -1013 for lots.
+        DialectError: -2038 for anything but a reduction or for too many amends, -1013 for lots.
     """
     if not order.executed + order.prevented < new_qty < order.qty:
         raise DialectError(-2038, "The requested action would change no state; rejecting.")
@@ -46,7 +46,7 @@ def apply_amend(
     """Shrink the order, give back what it no longer locks, note it in the order's history.
 
     Raises:
-        VenueError: -2010 when the new client id is another open order's; nothing has changed.
+        DialectError: -2010 when the new client id is another open order's; nothing has changed.
     """
     old_id, new_id = order.own_client_order_id, amendment.client_order_id
     key = (order.symbol, new_id)

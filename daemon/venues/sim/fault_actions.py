@@ -67,7 +67,7 @@ class FaultRunner:
         """Do one fault now; True when the host has to act on sockets.
 
         Raises:
-            VenueError: for a symbol or order that the venue refuses.
+            DialectError: for a symbol or order that the venue refuses.
             ValueError: for parameters that make no sense.
         """
         exchange = self._exchange

@@ -36,7 +36,7 @@ def check_filters(
     the same list, which count as open.
 
     Raises:
-        VenueError: -1013 naming the first filter that fails.
+        DialectError: -1013 naming the first filter that fails.
     """
     spec = market.spec
     for tried in {request.price, request.price if price is None else price}:
@@ -138,7 +138,7 @@ def check_list_count(spec: SymbolSpec, account: VenueAccount) -> None:
     """Whether the account may have one more list, on this symbol and on all.
 
     Raises:
-        VenueError: -1013 MAX_NUM_ORDER_LISTS, EXCHANGE_MAX_NUM_ORDER_LISTS.
+        DialectError: -1013 MAX_NUM_ORDER_LISTS, EXCHANGE_MAX_NUM_ORDER_LISTS.
     """
     lists = sum(1 for one in account.open_lists.values() if one.symbol == spec.symbol)
     _check_count("MAX_NUM_ORDER_LISTS", lists, spec.max_num_order_lists)

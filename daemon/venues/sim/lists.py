@@ -50,7 +50,7 @@ class OrderLists:
         """Accept all orders of a list, or none.
 
         Raises:
-            VenueError: one of them is refused, or they do not fit together.
+            DialectError: one of them is refused, or they do not fit together.
         """
         orders = self._checked(market, owner, request, now_ns)
         self.last_id += 1
@@ -110,7 +110,7 @@ def check_pair(above: PlaceRequest, below: PlaceRequest) -> None:
     """Whether two legs can stand above and below the market.
 
     Raises:
-        VenueError: -1158, -1165, -1166, -1168, -1196..-1199 in the documented wording.
+        DialectError: -1158, -1165, -1166, -1168, -1196..-1199 in the documented wording.
     """
     for leg in (above, below):
         if leg.type not in _LEG_TYPES:

@@ -29,7 +29,6 @@ LISTED_NS = 1_514_764_800_000_000_000
 TRADES_AN_HOUR = 480
 AGGREGATES_AN_HOUR = 400
 _HOURS = 24
-_HOUR_MS = 3_600_000
 _MINUTE_MS = 60_000
 _DRIFTS = (-2, -1, 0, 1, 2)
 """By how many steps of the walk an hour may move the price."""

@@ -31,7 +31,7 @@ def check_open(market: SymbolMarket, owner: VenueAccount) -> None:
     """Whether this account may place anything on this market.
 
     Raises:
-        VenueError: -2010 in the documented wording.
+        DialectError: -2010 in the documented wording.
     """
     if market.status is not SymbolStatus.TRADING:
         raise market_closed()
@@ -53,7 +53,7 @@ def prepare(
     """The order that a request becomes; `beside` are requests accepted in the same call.
 
     Raises:
-        VenueError: the request is refused.
+        DialectError: the request is refused.
     """
     price = request.price
     if request.peg is not None and request.type not in TRIGGER_TYPES:
@@ -108,7 +108,7 @@ def check_balance(market: SymbolMarket, owner: VenueAccount, order: SimOrder, lo
     """Whether the account can lock what an order needs.
 
     Raises:
-        VenueError: -2010 when it cannot.
+        DialectError: -2010 when it cannot.
     """
     if owner.wallet(given_asset(market, order.side)).free < lock:
         raise insufficient_balance()

@@ -19,7 +19,6 @@ from daemon.venues.binance_spot.serving.rate_limits import (
 )
 
 _S_NS = 1_000_000_000
-_MS_NS = 1_000_000
 
 
 class LimitConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,7 +61,7 @@ class Limiter:
         """Count a request that has arrived.
 
         Raises:
-            VenueError: -1003 with status 418 (ban) or 429 (limit), `data.retryAfter` in epoch ms.
+            DialectError: -1003 with status 418 (ban) or 429 (limit), `data.retryAfter` in epoch ms.
         """
         self._raw.add(1, now_ns)
         if now_ns < self.banned_until_ns:
@@ -102,7 +101,7 @@ class Limiter:
         """Whether the account may place `count` more orders.
 
         Raises:
-            VenueError: -1015 with status 429.
+            DialectError: -1015 with status 429.
         """
         for window in self._order_windows(account):
             if window.at(now_ns) + count > window.rule.limit:

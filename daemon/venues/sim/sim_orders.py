@@ -23,6 +23,7 @@ from daemon.venues.binance_spot.serving.order_requests import (
     Status,
     StpMode,
 )
+from daemon.venues.binance_spot.serving.order_view import ServedFill
 
 
 class RandomSource(Protocol):
@@ -163,29 +164,13 @@ class OrderList(msgspec.Struct, kw_only=True, eq=False):
     updated_ns: int = 0
 
 
-class TradeFill(msgspec.Struct, frozen=True, kw_only=True):
-    """One account's side of one trade."""
+class TradeFill(ServedFill, frozen=True, kw_only=True):
+    """One account's side of one trade, and what the venue alone knows of it."""
 
-    symbol: str
-    trade_id: int
-    order_id: int
     client_order_id: str
     account: str
-    side: Side
-    price: int
-    qty: int
-    fee: int
-    fee_asset: str
-    maker: bool
-    ts_ns: int
     origin: OrderOrigin
     epoch: int
-    list_id: int = -1
-
-    @property
-    def quote_qty(self) -> int:
-        """Price x qty."""
-        return self.price * self.qty // 100_000_000
 
 
 class PlaceOutcome(msgspec.Struct, frozen=True, kw_only=True):

@@ -123,7 +123,7 @@ class SimVenue:
         """One symbol's market.
 
         Raises:
-            VenueError: -1121 when the venue does not list it.
+            DialectError: -1121 when the venue does not list it.
         """
         market = self.markets.get(symbol)
         if market is None or symbol in self.delisted:
@@ -150,7 +150,7 @@ class SimVenue:
         """Accept an order and match it.
 
         Raises:
-            VenueError: the order was refused and does not exist.
+            DialectError: the order was refused and does not exist.
         """
         owner = self.accounts[account]
         market, order, lock = self._prepare(owner, request, now_ns, origin)
@@ -180,7 +180,7 @@ class SimVenue:
         """Everything that `place` would refuse, without placing (order/test).
 
         Raises:
-            VenueError: as `place`.
+            DialectError: as `place`.
         """
         self._prepare(self.accounts[account], request, now_ns)
 
@@ -188,7 +188,7 @@ class SimVenue:
         """The filters alone (cancel-replace evaluates them before its cancel).
 
         Raises:
-            VenueError: -1121, -1013.
+            DialectError: -1121, -1013.
         """
         check_filters(self.market(request.symbol), self.accounts[account], request, now_ns)
 
@@ -206,7 +206,7 @@ class SimVenue:
         """Cancel one open order; `cancel_id` becomes the id that the venue shows.
 
         Raises:
-            VenueError: -2011 when no such order is open, or a restriction forbids it.
+            DialectError: -2011 when no such order is open, or a restriction forbids it.
         """
         owner = self.accounts[account]
         market = self.market(symbol)
@@ -221,7 +221,7 @@ class SimVenue:
         """Cancel every open order of a symbol, those of lists too.
 
         Raises:
-            VenueError: -2011 when none is open.
+            DialectError: -2011 when none is open.
         """
         owner = self.accounts[account]
         market = self.market(symbol)
@@ -238,7 +238,7 @@ class SimVenue:
         """Accept a whole list and match what works now.
 
         Raises:
-            VenueError: it was refused and none of its orders exists.
+            DialectError: it was refused and none of its orders exists.
         """
         market = self.market(request.symbol)
         outcome = self.lists.place(market, self.accounts[account], request, now_ns)
@@ -258,7 +258,7 @@ class SimVenue:
         """Cancel every open order of a list.
 
         Raises:
-            VenueError: -2011 when no such list is open.
+            DialectError: -2011 when no such list is open.
         """
         market = self.market(symbol)
         found = self.accounts[account].find_list(list_id, client_id)
@@ -283,7 +283,7 @@ class SimVenue:
         """Reduce an open order in place; it keeps its id and its queue position.
 
         Raises:
-            VenueError: -2013 unknown, -2038 for anything but a reduction, -1013 for filters.
+            DialectError: -2013 unknown, -2038 for anything but a reduction, -1013 for filters.
         """
         owner = self.accounts[account]
         market = self.market(symbol)
@@ -305,7 +305,7 @@ class SimVenue:
         """One order, open or ended.
 
         Raises:
-            VenueError: -2013 when the account never had it (or a wipe took it).
+            DialectError: -2013 when the account never had it (or a wipe took it).
         """
         self.market(symbol)
         order = self.accounts[account].find(symbol, order_id, client_order_id)

@@ -3,6 +3,7 @@
 import pytest
 
 from evidence.judge.verdict import INSUFFICIENT, OK
+from tests.support.liars_table import DEMOS, documented, row_of_a_demo_lie
 from tests.support.lies_of_demos import DEMO_LIES, GIVERS, OUTSIDE, given_away
 from tests.support.recorded import NAMES, recorded, report_of
 
@@ -28,6 +29,8 @@ def test_a_lie_about_a_real_record_does_not_pay(name):
     assert giver, "nobody gives it away"
     assert GIVERS.index(giver) <= GIVERS.index(one.by), f"only {giver}: {reason}"
     assert report.verdict != OK
+    found = row_of_a_demo_lie(name, giver, report, reason)
+    assert found in documented(DEMOS), "docs/LIARS.md is stale"
 
 
 def test_most_of_what_these_liars_thought_of_is_given_away_without_an_outside_anchor():

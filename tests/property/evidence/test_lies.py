@@ -25,6 +25,7 @@ from tests.support.liar_story import (
     judged,
     story,
 )
+from tests.support.liars_table import WORLDS, documented, row_of_a_lie
 from tests.support.lie_player import alone, pairs, play_pair, told_in
 from tests.support.sim_journal import books_of
 
@@ -51,6 +52,7 @@ def test_a_lie_does_not_pay(name):
     played = list(alone(LIES[name], stories_max=2))
     assert played, "no story has anything that this lie is about"
     assert [one for one in played if one.fault] == []
+    assert row_of_a_lie(LIES[name], played[0]) in documented(WORLDS), "docs/LIARS.md is stale"
 
 
 def test_two_lies_do_not_make_each_other_good():

@@ -6,6 +6,7 @@ from typing import Any
 
 from rich.console import Console
 
+from control.status_snapshot import select_incidents
 from control.tool.incident_view import incident_lines, lines_about, still_differs, when
 from control.tool.status_text import incidents_table
 
@@ -78,6 +79,22 @@ def test_the_list_never_cuts_the_id_that_show_and_resolve_need() -> None:
     assert out.getvalue().count("OPEN") + out.getvalue().count("resolved") == 2
     assert INCIDENT["trigger"] in out.getvalue()
     assert out.getvalue().count("m") >= 200, "the words are whole, too"
+
+
+def test_the_list_says_when_and_the_oldest_comes_first() -> None:
+    told = [  # as the daemon has them: what is open first
+        {**INCIDENT, "incident_id": "b", "opened_ns": 1_764_493_260_000_000_000},
+        {**INCIDENT, "incident_id": "a", "opened_ns": 1_764_493_200_000_000_000,
+         "resolved_by": "eve"},
+        {**INCIDENT, "incident_id": "old", "opened_ns": None},
+    ]  # fmt: skip
+    found = select_incidents({"incidents": told}, unresolved=False)
+    assert [one["incident_id"] for one in found] == ["old", "a", "b"]
+    out = io.StringIO()
+    Console(file=out, width=100).print(incidents_table(found))
+    lines = out.getvalue().splitlines()[1:]
+    assert ["11-30 09:00:00" in line for line in lines] == [False, True, False]
+    assert "11-30 09:01:00" in lines[2]
 
 
 def test_the_last_thirty_lines_about_it_come_in_order_and_no_others() -> None:

@@ -7,6 +7,7 @@ from rich.console import Console
 
 from control.status_snapshot import find_incident, rows, select_incidents, share_of
 from control.tool.kill_command import kill_line
+from control.tool.status_command import console
 from control.tool.status_text import (
     activity_line,
     alarm_lines,
@@ -238,3 +239,13 @@ def test_a_ready_gate_is_not_called_not_ready_and_the_result_is_called_so() -> N
     line = activity_line({"equity": {"equity": "-0.005", "numeraire": "USDT"}})
     assert line is not None
     assert line.plain == "result since start -0.005 USDT"
+
+
+@pytest.mark.parametrize(
+    ("told", "width"), [("120", 120), ("", 80), ("wide", 80), ("0", 80), ("-5", 80)]
+)
+def test_a_width_that_is_none_is_eighty(
+    monkeypatch: pytest.MonkeyPatch, told: str, width: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", told)
+    assert console().width == width

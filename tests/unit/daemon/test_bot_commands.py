@@ -3,13 +3,16 @@
 import json
 import re
 from pathlib import Path
+from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from control.tool.command_frame import Wiring
+from control.tool.command_frame import Wiring, wiring
+from daemon.cli import bot_commands
 from daemon.cli.bot_commands import bot_group
 from daemon.cli.caps_commands import explain_command
 from daemon.shell.gateway.bot_keys import read_key
@@ -126,3 +129,18 @@ def test_the_configuration_is_found_by_the_environment_and_by_the_boxs_socket(
         assert (lost.exit_code, "$SEATRIAL_CONFIG" in lost.output) == (2, True)
         told = {"SEATRIAL_CONFIG": str(config)}
         assert CliRunner().invoke(command, words, obj=nowhere, env=told).exit_code == 0
+
+
+def test_the_list_asks_the_daemon_of_its_own_configuration(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def ask(ctx: click.Context, method: str) -> dict[str, Any]:
+        asked.append((method, wiring(ctx).socket_path))
+        return {"bots": {"ft": {"state": "active", "orders_open": 2}}}
+
+    monkeypatch.setattr(bot_commands, "ask", ask)
+    listed = CliRunner().invoke(bot_group, ["list", "--config", str(config)], obj=Wiring())
+    assert asked == [("status", config.parent / "state" / "control.sock")]
+    assert "active" in listed.stdout

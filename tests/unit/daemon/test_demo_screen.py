@@ -76,7 +76,7 @@ def test_the_live_view_fits_and_shows_state_and_the_kill(width: int, height: int
 def test_amounts_are_rounded_for_people() -> None:
     text = "\n".join(frame(120, 40))
     assert "realised -0.12346" in text
-    assert "1,234.12 of 4,000" in text
+    assert "1,234.1 / 4,000" in text
     assert "345678" not in text
 
 

@@ -33,6 +33,7 @@ from evidence.report.report_text import markdown_of
 from tests.support.bot_liars import BOT_TRICKS, Lines, Trick, judged
 from tests.support.bot_stage import BotStage
 from tests.support.journal_maker import encode, write_journal
+from tests.support.liars_table import BOTS, documented, row_of_a_bots_trick
 from tests.support.sim_bots import run_world
 from tests.support.sim_journal import books_of, records_of
 
@@ -65,6 +66,7 @@ def test_a_trick_with_a_bots_order_is_seen_through(tmp_path: Path, trick: Trick,
     after = judged(trick, tmp_path / "after")
     assert after.verdict == "NO_GO"
     assert any(f"x {kind}" in one for one in after.reasons), after.reasons
+    assert row_of_a_bots_trick(trick, kind, after) in documented(BOTS), "docs/LIARS.md is stale"
 
 
 # ---------------------------------------------------------------------- signatures

@@ -13,6 +13,7 @@ from daemon.model.records import EventType
 from evidence.report.report import build_report
 from tests.support.journal_maker import whole_story
 from tests.support.liars import TRICKS, played
+from tests.support.liars_table import EDITED, documented, one_row_each, row_of_a_trick
 
 
 @pytest.mark.parametrize(
@@ -24,6 +25,8 @@ def test_a_trick_is_seen_through(tmp_path, trick, reason):
     assert after.verdict in {"NO_GO", "INSUFFICIENT"}
     assert any(reason in one for one in after.reasons), after.reasons
     assert after.counts_as_testnet_evidence is False
+    if (trick, reason) in one_row_each():
+        assert row_of_a_trick(trick, reason, after) in documented(EDITED), "docs/LIARS.md is stale"
 
 
 def test_without_the_venues_books_no_trick_pays(tmp_path):

@@ -269,7 +269,7 @@ def test_a_fast_path_that_parted_from_the_table_stops_the_daemon_at_the_next_aud
     gate = ready()
     approve(gate, wish("BUY", "0.1", "99.00"))
     bounds = gate._fast_path._buys[BTC]
-    bounds.qty_high = bounds.order_value_max = bounds.position = bounds.exposure = D(10**9)
+    bounds.qty_high = bounds.order_value_max = bounds.position = bounds.alone = D(10**9)
     approve(gate, wish("BUY", "2.001", "99.00"))  # the bug
     gate.risk.ids.counter = 255
     approve(gate, wish("BUY", "2.002", "99.00"))

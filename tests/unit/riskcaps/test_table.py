@@ -84,7 +84,7 @@ def test_no_rule_changes_what_it_looks_at(side: str) -> None:
 
 
 def _seen(case: Case) -> dict[str, object]:
-    out = {name: getattr(case, name) for name in Case.__slots__}
+    out = {name: getattr(case, name) for name in (*Case.__annotations__, *vars(case))}
     given = case.given
     out |= {name: getattr(given, name) for name in type(given).__slots__}
     return {

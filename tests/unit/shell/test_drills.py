@@ -215,7 +215,7 @@ def test_caps_that_cannot_be_rehearsed_fail_and_say_so(daemon: Daemon) -> None:
 def test_no_drill_inside_a_session(daemon: Daemon) -> None:
     daemon.session_id = "x-1-s1"
     asked = Command(command_id="c", method="drill", actor=WHO)
-    reply = daemon.made().begin(asked).result(timeout=5)
+    reply = daemon.made().begin(asked).result(timeout=60)
     assert reply.error_code == "session_on"
     assert daemon.notes == []
 
@@ -259,3 +259,10 @@ def test_no_caps_within_reason_fail_a_control_that_works(
         )
         result = daemon.run("cap-rejection")["cap-rejection"]
         assert result["passed"], result["detail"]
+
+
+def test_a_drill_whose_result_cannot_be_kept_was_run_all_the_same(tmp_path: Path) -> None:
+    (tmp_path / "drills.json").mkdir()
+    daemon = Daemon(tmp_path)
+    assert daemon.run("gating")["gating"]["passed"] is True
+    assert [note["drill"] for note in daemon.notes] == ["gating"]

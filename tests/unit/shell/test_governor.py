@@ -1,9 +1,10 @@
 """The governor against the venue's rules of counting (binance-spot.md §6)."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from daemon.model.copies import replace
 from daemon.shell.link.governor import Governor
 from daemon.venues.binance_spot.spot_adapter import RATES
 from daemon.venues.contract import RateLimitRow
@@ -216,3 +217,97 @@ def test_the_limit_is_never_passed_whatever_the_mix(
             spent[now // (60 * S)] = spent.get(now // (60 * S), 0) + weight
             governor.settle(weight=weight, orders=orders)
     assert all(total <= 100 for total in spent.values())
+
+
+LIMITS = {"REQUEST_WEIGHT": (60 * S, 100), "RAW_REQUESTS": (300 * S, 40), "ORDERS": (10 * S, 5)}
+PERCENT = {Purpose.PLACE: 80, Purpose.QUERY: 95, Purpose.ROUND: 80, Purpose.CANCEL: 100}
+
+
+class Naive:
+    """The same rules by the letter: every request is added to every window that counts it."""
+
+    def __init__(self) -> None:
+        self.used, self.flying = (dict.fromkeys(LIMITS, 0) for _ in range(2))
+        self.rounds, self.begun_ns = (dict.fromkeys(LIMITS, 0) for _ in range(2))
+
+    def roll(self, kind: str, venue_ns: int) -> None:
+        length_ns = LIMITS[kind][0]
+        begun_ns = venue_ns // length_ns * length_ns
+        if begun_ns != self.begun_ns[kind]:
+            self.begun_ns[kind], self.rounds[kind] = begun_ns, 0
+            self.used[kind] = self.flying[kind]
+
+    def admit(self, purpose: Purpose, costs: dict[str, int], venue_ns: int) -> str:
+        for kind, cost in costs.items():
+            if cost:
+                self.roll(kind, venue_ns)
+                limit = LIMITS[kind][1]
+                if (self.used[kind] + cost) * 100 > limit * PERCENT[purpose]:
+                    return kind
+                if purpose is Purpose.ROUND and (self.rounds[kind] + cost) * 100 > limit * 30:
+                    return kind
+        for kind, cost in costs.items():
+            self.used[kind] += cost
+            self.flying[kind] += cost
+            self.rounds[kind] += cost if purpose is Purpose.ROUND else 0
+        return ""
+
+    def settle(self, costs: dict[str, int], *, free: bool) -> None:
+        for kind, cost in costs.items():
+            self.flying[kind] -= cost
+            if free and kind == "REQUEST_WEIGHT":
+                self.used[kind] -= cost
+
+    def observe(self, kind: str, count: int, venue_ns: int) -> None:
+        self.roll(kind, venue_ns)
+        told = count + self.flying[kind]
+        if told <= self.used[kind] or venue_ns - self.begun_ns[kind] >= S // 2:
+            self.used[kind] = told
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_every_window_counts_as_if_it_were_alone(data: st.DataObject) -> None:
+    draw, kinds = data.draw, list(LIMITS)
+    governor, naive, now_ns = Governor(RATES), Naive(), T0
+    rows = {
+        "REQUEST_WEIGHT": RateLimitRow("REQUEST_WEIGHT", "MINUTE", 1, 100),
+        "ORDERS": RateLimitRow("ORDERS", "SECOND", 10, 5),
+        "RAW_REQUESTS": RateLimitRow("RAW_REQUESTS", "MINUTE", 5, 40),
+    }
+    governor.configure(rows.values())
+    names = {kind: name for name in governor.limits() for kind in kinds if name.startswith(kind)}
+    open_ones: list[tuple[dict[str, int], int, int]] = []
+    for _ in range(40):
+        now_ns += draw(st.sampled_from((*[0] * 12, 1, S // 4, 3 * S, 11 * S, 70 * S)))
+        venue_ns = now_ns + governor.offset_ns
+        what = draw(st.sampled_from(("ask", "ask", "ask", "settle", "told", "clock")))
+        if what == "ask":
+            purpose = draw(st.sampled_from((*[Purpose.PLACE] * 6, *PERCENT)))
+            weight, orders = draw(st.sampled_from((*[(1, 1)] * 6, (4, 0), (20, 0), (1, 2))))
+            costs = dict(zip(LIMITS, (weight, 1, orders), strict=True))
+            refusal = governor.admit(purpose, weight=weight, orders=orders, now_ns=now_ns)
+            refused_by = naive.admit(purpose, costs, venue_ns)
+            assert (refusal is None) == (not refused_by)
+            if refusal is not None:
+                assert refusal.reason.startswith(refused_by)
+            else:
+                open_ones.append((costs, weight, orders))
+        elif what == "settle" and open_ones:
+            costs, weight, orders = open_ones.pop(draw(st.integers(0, len(open_ones) - 1)))
+            free = draw(st.booleans())
+            governor.settle(weight=weight, orders=orders, free=free)
+            naive.settle(costs, free=free)
+        elif what == "told":
+            kind, count = (
+                draw(st.sampled_from(kinds)),
+                draw(st.sampled_from((0, 1, 2, 3, 4, 30, 90))),
+            )
+            governor.observe_counts([replace(rows[kind], count=count)], now_ns)
+            naive.observe(kind, count, venue_ns)
+        elif what == "clock":
+            governor.offset_ns = draw(st.integers(-2 * S, 2 * S))
+    for kind in kinds:
+        naive.roll(kind, now_ns + governor.offset_ns)
+    told = governor.used(now_ns)
+    assert {kind: told[names[kind]] for kind in kinds} == naive.used

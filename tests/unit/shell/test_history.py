@@ -79,9 +79,9 @@ def test_a_search_ends_with_its_time_and_says_so(journal: Path) -> None:
     assert not history.search(["fill"], [], 5, 0).is_whole
     assert not history.find(20_000).is_whole
     busy = [history.older(["fill"], [], 5, 0) for _ in range(4 * WAITING_MAX)]
-    assert all(not one.result(timeout=20).is_whole for one in busy)
+    assert all(not one.result(timeout=60).is_whole for one in busy)
     history.stop()
-    assert not history.older(["command"], [], 5, 0).result(timeout=5).is_whole
+    assert not history.older(["command"], [], 5, 0).result(timeout=60).is_whole
 
 
 def test_a_segment_that_is_packed_meanwhile_is_looked_for_again(

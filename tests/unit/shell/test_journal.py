@@ -17,7 +17,7 @@ from daemon.shell.journal.journal_writer import Journal, JournalError, segments
 from daemon.shell.journal.replay import recover
 
 TS = 1_700_000_000_123_456_789
-DEADLINE_S = 20
+DEADLINE_S = 60
 
 
 def make(directory: Path, **options: object) -> Journal:

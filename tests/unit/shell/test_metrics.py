@@ -1,6 +1,7 @@
 """The metrics endpoint, asked over real HTTP; parsed by prometheus-client's own parser."""
 
 import contextlib
+import http.client
 import socket
 import threading
 import urllib.error
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from daemon.model.records import EventType
@@ -41,7 +43,7 @@ def served() -> Iterator[tuple[Metrics, str, dict[str, Any]]]:
 
 def get(url: str) -> tuple[int, str]:
     try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
+        with urllib.request.urlopen(url, timeout=60) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         with error:
@@ -176,6 +178,29 @@ def test_orders_that_never_end_and_codes_without_end_stay_bounded() -> None:
     assert found["seatrial_order_rejects_total", (("code", "other"),)] == 6
 
 
+def test_a_scrape_that_keeps_old_text_says_what_prometheus_client_would_say() -> None:
+    status: dict[str, Any] = {**STATUS, "uptime_s": float("nan")}
+    metrics = Metrics(lambda: status, {"version": "1"})
+    order = {"client_order_id": "st0-1", "symbol": "BTCUSDT", "new": "ACCEPTED"}
+    for change in (
+        lambda: None,
+        lambda: metrics.on_record(EventType.ORDER_APPROVED, order, 1_000),
+        lambda: metrics.on_record(EventType.ORDER_STATE, order, 9_000_000),
+        lambda: metrics.on_record(EventType.ORDER_DENIED, {"deny_reason": "order_qty"}, 1),
+        lambda: status.update(latched=False, uptime_s=1.5, market={"ETHUSDT": {"age_ms": 20}}),
+        lambda: status.pop("positions"),
+        lambda: status.update(session_id="abc-1-s1"),
+    ):
+        change()
+        ours, theirs = metrics.render(), generate_latest(metrics.registry)
+        assert _without_process(ours) == _without_process(theirs)
+
+
+def _without_process(text: bytes) -> list[bytes]:
+    """The lines that do not change from one look to the next by themselves."""
+    return [line for line in text.splitlines() if b"process_" not in line]
+
+
 def test_a_drill_is_dated_and_the_process_shows_its_size() -> None:
     drills = {
         "kill-switch": {"ts_ns": 1_700_000_000_000_000_000, "passed": False},
@@ -200,7 +225,7 @@ def test_a_head_and_a_query_are_answered_like_a_get(
         asked = urllib.request.Request(f"{url}{path}", method="HEAD")
         expected = get(f"{url}{path}")[0]
         try:
-            with urllib.request.urlopen(asked, timeout=5) as answer:
+            with urllib.request.urlopen(asked, timeout=60) as answer:
                 code, length, body = answer.status, answer.headers["Content-Length"], answer.read()
         except urllib.error.HTTPError as error:
             with error:
@@ -258,3 +283,14 @@ def test_whatever_is_asked_for_has_an_answer(
         asked.sendall(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
         status = asked.makefile("rb").readline().split()[1]
     assert status in ({b"400"} if "http" in target else {b"400", b"404"})
+
+
+def test_a_scrape_that_fails_is_told(
+    served: tuple[Metrics, str, dict[str, Any]], caplog: pytest.LogCaptureFixture
+) -> None:
+    _, url, status = served
+    status["caps"] = [{"cap": "orders_open_max", "used": "0"}]  # as no daemon publishes it
+    with pytest.raises((OSError, http.client.HTTPException)):
+        get(f"{url}/metrics")
+    told = [one for one in caplog.records if "could not be answered" in one.message]
+    assert [one.exc_info[0] for one in told if one.exc_info] == [KeyError]

@@ -117,6 +117,28 @@ def test_a_cap_that_is_tightened_holds_at_once() -> None:
     assert not rate.refusal("BTCUSDT", SECOND_NS + TRAVEL_NS + 3)
 
 
+@pytest.mark.parametrize("seed", range(10))
+def test_what_is_known_to_fit_is_what_counting_anew_finds(seed: int) -> None:
+    rng, now_ns, caps = random.Random(seed), 0, [CAPS, replace(CAPS, orders_per_second_max=3)]
+    known, anew = OrderRate(lambda: caps[0]), OrderRate(lambda: replace(caps[0]))
+    answers = set()
+    for _ in range(400):
+        now_ns += rng.choice((0, 1, 1, 3, 40, 400, 4_000, 30_000, 90_000)) * MS
+        symbol, orders = rng.choice((*SYMBOLS, "BNBUSDT")), rng.choice((1, 1, 1, 2, 3))
+        told = [rate.refusal(symbol, now_ns, orders) for rate in (known, anew)]
+        assert told[0] == told[1]
+        answers.add(told[0])
+        for rate in (known, anew):
+            if not told[0]:
+                rate.left(symbol, now_ns, orders)
+        if rng.random() < 0.1:
+            caps.reverse()
+        elif rng.random() < 0.2:
+            for rate in (known, anew):
+                rate.message_left(now_ns)
+    assert len(answers) > 3  # "", and several kinds of refusals
+
+
 @pytest.mark.parametrize("stamps", [(), (1,), (1, 1, 2, 900)])
 def test_a_new_run_counts_what_the_runs_before_it_sent(stamps: tuple[int, ...]) -> None:
     gate = bare_gate()

@@ -134,7 +134,7 @@ class Rig:
         self.pump.attach(self.venue)
 
     async def settle(self, condition: Callable[[], Any]) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while not condition():  # noqa: ASYNC110 - the condition is the loop's own progress
                 await asyncio.sleep(0)
 

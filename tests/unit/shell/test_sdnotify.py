@@ -15,7 +15,7 @@ def listener(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[s
     name = f"@seatrial-{tmp_path.name}" if request.param == "abstract" else f"{tmp_path}/notify"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
         receiver.bind("\0" + name[1:] if name.startswith("@") else name)
-        receiver.settimeout(5)
+        receiver.settimeout(60)
         yield receiver, name
 
 

@@ -60,7 +60,7 @@ def heard(loop: str, server_pem: Path) -> list[MarketEvent]:
                 silence_max_s=60,
             )
             await session.open(connect_deadline_s=10, ping_idle_s=60, ping_reply_s=60)
-            async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+            async with asyncio.timeout(60), asyncio.TaskGroup() as group:
                 run = group.create_task(session.run())
                 await over.wait()
                 session.close("enough")

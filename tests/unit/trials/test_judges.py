@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 
-from daemon.trials.judging.gate_denials import GateDenial
 from daemon.trials.judging.judges import JUDGES, judge
-from daemon.trials.judging.observation import Observation
+from daemon.trials.judging.observation import GateDenial, Observation
 from daemon.trials.judging.trial_verdict import TrialOutcome
 from tests.support.observed import CALM, asked, at, cancelled, filled, order, placed, request, seen
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from daemon.trials.judging.gate_denials import GateStop
 from daemon.trials.judging.judges import judge
+from daemon.trials.judging.observation import GateStop
 from daemon.trials.judging.trial_verdict import ExitCode, TrialOutcome, exit_code
 from tests.support.observed import CALM, asked, at, filled, order, placed, request, seen
 

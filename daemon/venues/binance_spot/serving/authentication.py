@@ -26,7 +26,7 @@ def key_of(keys: Mapping[str, ApiKey], api_key: str) -> ApiKey:
     """The registered key of this name.
 
     Raises:
-        VenueError: -2014 for none at all and for what no key looks like, -2015 for an unknown one
+        DialectError: -2014 for none at all and for what no key looks like, -2015 for an unknown one
             (status 401).
     """
     key = keys.get(api_key)
@@ -41,7 +41,7 @@ def check_right(key: ApiKey, endpoint: Endpoint) -> None:
     """Whether the key may use the endpoint.
 
     Raises:
-        VenueError: -2015 for an order call with a key that may only read.
+        DialectError: -2015 for an order call with a key that may only read.
     """
     if endpoint.needs_trading and not key.can_trade:
         raise not_permitted()
@@ -51,7 +51,7 @@ def check_time(params: Params, clock_ns: int) -> None:
     """Whether the timestamp is inside its window, by the clock that judges it.
 
     Raises:
-        VenueError: -1102 missing, -1131 window too wide, -1021 outside.
+        DialectError: -1102 missing, -1131 window too wide, -1021 outside.
     """
     timestamp_ns = _timestamp_ns(params.required("timestamp"))
     window_ns = _window_ns(params.text("recvWindow", "5000"))
@@ -67,7 +67,7 @@ def check_signature(key: ApiKey, payload: bytes, signature: str) -> None:
     """Whether the key signed exactly these bytes.
 
     Raises:
-        VenueError: -1102 missing, -1022 wrong.
+        DialectError: -1102 missing, -1022 wrong.
     """
     if not signature:
         raise mandatory("signature")

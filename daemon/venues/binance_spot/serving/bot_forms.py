@@ -9,7 +9,7 @@ from collections.abc import Callable
 from decimal import Decimal
 
 from daemon.model.bots import TAGS, ReplaceMode, Tags
-from daemon.model.enums import OrderType, Side
+from daemon.model.enums import Side
 from daemon.model.ids import InstrumentId, VenueOrderId
 from daemon.model.inputs import (
     BotAmend,
@@ -27,13 +27,14 @@ from daemon.venues.binance_spot.serving.order_forms import (
     CancelRequest,
     ReplaceRequest,
 )
-from daemon.venues.binance_spot.serving.order_requests import ListRequest, PlaceRequest
+from daemon.venues.binance_spot.serving.order_requests import (
+    LIMIT_WITH_TIF,
+    ListRequest,
+    PlaceRequest,
+)
 from daemon.venues.binance_spot.serving.params import Params
 from daemon.venues.binance_spot.serving.units import decimal_of_e8
 
-_WITH_TIME_IN_FORCE = frozenset(
-    {OrderType.LIMIT, OrderType.STOP_LOSS_LIMIT, OrderType.TAKE_PROFIT_LIMIT}
-)
 _ZERO_IS_WRONG = ("quantity", "qty", "price", "trailingdelta")
 """How the names of an order's amounts end, those of a list's legs included; in small letters."""
 _NO_ROUTING = "smart order routing is not served"
@@ -48,7 +49,7 @@ def check_served(name: str) -> None:
     """Whether a bot may make the call of this name.
 
     Raises:
-        VenueError: -1020, with the reason in plain words.
+        DialectError: -1020, with the reason in plain words.
     """
     if name in UNSERVED:
         raise not_supported(why=UNSERVED[name])
@@ -58,7 +59,7 @@ def check_amounts(params: Params) -> None:
     """Whether no amount of an order was sent as zero: what the venue takes for none, or refuses.
 
     Raises:
-        VenueError: -1013.
+        DialectError: -1013.
     """
     for name in params.values:
         if name.lower().endswith(_ZERO_IS_WRONG) and not params.amount(name):
@@ -80,7 +81,7 @@ def place_input(
     What comes back takes the number of the request.
 
     Raises:
-        VenueError: -1013 for an amount of zero.
+        DialectError: -1013 for an amount of zero.
     """
     check_amounts(params)
     tags = tuple((name, params.text(name)) for name in TAGS if params.text(name))
@@ -116,7 +117,7 @@ def _place(
         qty=_amount(asked.qty),
         quote_qty=_amount(asked.quote_order_qty),
         price=_amount(asked.price),
-        time_in_force=asked.time_in_force if asked.type in _WITH_TIME_IN_FORCE else None,
+        time_in_force=asked.time_in_force if asked.type in LIMIT_WITH_TIF else None,
         stop_price=_amount(asked.stop_price),
         extras=_extras(asked),
         tags=tags,
@@ -137,7 +138,7 @@ def list_input(
     """The order list as an input; `new_id` invents what ids the bot has not given.
 
     Raises:
-        VenueError: -1013 for an amount of zero, -1020 where a sell pays for what is bought behind
+        DialectError: -1013 for an amount of zero, -1020 where a sell pays for what is bought behind
             it: how much that will be has no bound before it is filled.
     """
     check_amounts(params)
@@ -182,7 +183,7 @@ def list_cancel_input(
     """The end of an order list as an input.
 
     Raises:
-        VenueError: -1102 where the list is not named.
+        DialectError: -1102 where the list is not named.
     """
     number, list_id = params.order_key("orderListId", "listClientOrderId")
     own_id = params.client_id("newClientOrderId") or cancel_id
@@ -206,7 +207,7 @@ def cancel_input(
     """The cancel as an input; `cancel_id` is its own id where the bot has given none.
 
     Raises:
-        VenueError: -1020 for a cancel that depends on the order's status: nobody here could tell
+        DialectError: -1020 for a cancel that depends on the order's status: nobody here could tell
             whether the order still has it when the cancel arrives.
     """
     if asked.only_status is not None:
@@ -238,7 +239,7 @@ def replace_input(
     """Both halves of a cancel-replace as one input.
 
     Raises:
-        VenueError: -1020 for what depends on the order's status or on the venue's order count.
+        DialectError: -1020 for what depends on the order's status or on the venue's order count.
     """
     if asked.cancels_when_limited:
         raise not_supported(why="orderRateLimitExceededMode=CANCEL_ONLY is not served")
@@ -262,7 +263,7 @@ def amend_input(
     """The smaller quantity that a bot wants for one of its orders.
 
     Raises:
-        VenueError: -1020 for another id than the order has: through the gateway it keeps its own;
+        DialectError: -1020 for another id than the order has: through the gateway it keeps its own;
             -1013 for a quantity of zero.
     """
     new_id = asked.new_client_order_id

@@ -22,7 +22,7 @@ from daemon.venues.binance_spot.serving.order_requests import (
     Status,
     StpMode,
 )
-from daemon.venues.binance_spot.serving.units import quote_of
+from daemon.venues.binance_spot.serving.order_view import ServedFill
 
 _STATUSES = {one.value: one for one in Status}
 _NO_LIST = -1
@@ -53,39 +53,22 @@ class SeenOrder(msgspec.Struct, kw_only=True):
     quote_order_qty: int
     executed: int
     cum_quote: int
-    prevented: int
+    prevented: int = 0
     ts_ns: int
     updated_ns: int
     working_ns: int
     waiting: bool
     trailing_bps: int
-    trailing_since_ns: int
+    trailing_since_ns: int = 0
     peg: PegType | None
     peg_levels: int
     stp_mode: StpMode
     strategy_id: int | None
     strategy_type: int | None
-    expiry_reason: str
+    expiry_reason: str = ""
     list_id: int
     own_client_order_id: str
     shown_client_order_id: str
-
-
-class SeenFill(msgspec.Struct, frozen=True, kw_only=True):
-    """One trade of a bot (`FillLike`); amounts in units of 1e-8."""
-
-    symbol: str
-    trade_id: int
-    order_id: int
-    list_id: int
-    side: Side
-    price: int
-    qty: int
-    quote_qty: int
-    fee: int
-    fee_asset: str
-    maker: bool
-    ts_ns: int
 
 
 def e8(amount: Decimal | None) -> int:
@@ -119,37 +102,32 @@ def seen_order(row: BotOrderRow) -> SeenOrder:
         quote_order_qty=e8(row.quote_qty),
         executed=e8(row.cum_qty),
         cum_quote=e8(row.cum_quote),
-        prevented=0,
         ts_ns=row.ts_placed_ns,
         updated_ns=row.ts_updated_ns,
         working_ns=0 if waiting or is_pending else row.ts_placed_ns,
         waiting=waiting,
         trailing_bps=extras.trailing_bps if extras else 0,
-        trailing_since_ns=0,
         peg=PegType(extras.peg) if extras and extras.peg else None,
         peg_levels=extras.peg_levels if extras else 0,
         stp_mode=StpMode(tags.get("selfTradePreventionMode", StpMode.EXPIRE_MAKER)),
         strategy_id=int(tags["strategyId"]) if "strategyId" in tags else None,
         strategy_type=int(tags["strategyType"]) if "strategyType" in tags else None,
-        expiry_reason="",
         list_id=_list_id(row),
         own_client_order_id=row.client_order_id,
         shown_client_order_id=(is_canceled and row.cancel_client_order_id) or row.client_order_id,
     )
 
 
-def seen_fill(row: BotOrderRow, fill: BotFill) -> SeenFill:
+def seen_fill(row: BotOrderRow, fill: BotFill) -> ServedFill:
     """One trade of an order."""
-    price, qty = e8(fill.price), e8(fill.qty)
-    return SeenFill(
+    return ServedFill(
         symbol=symbol_of(row.instrument_id),
         trade_id=fill.trade_id,
         order_id=_order_id(row),
         list_id=_list_id(row),
         side=row.side,
-        price=price,
-        qty=qty,
-        quote_qty=quote_of(price, qty),
+        price=e8(fill.price),
+        qty=e8(fill.qty),
         fee=e8(fill.fee),
         fee_asset=fill.fee_asset,
         maker=fill.is_maker,
@@ -157,7 +135,7 @@ def seen_fill(row: BotOrderRow, fill: BotFill) -> SeenFill:
     )
 
 
-def seen_fills(row: BotOrderRow) -> list[SeenFill]:
+def seen_fills(row: BotOrderRow) -> list[ServedFill]:
     """All trades of an order."""
     return [seen_fill(row, fill) for fill in row.fills]
 

@@ -89,7 +89,7 @@ def parse_list(name: str, params: Params) -> ListRequest:
     """The order list that the call of this name asks for.
 
     Raises:
-        VenueError: a parameter is missing or malformed, or the orders do not go together.
+        DialectError: a parameter is missing or malformed, or the orders do not go together.
     """
     request = _PARSERS[name](params)
     first, *rest = request.requests

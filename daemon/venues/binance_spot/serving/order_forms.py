@@ -18,6 +18,7 @@ from daemon.venues.binance_spot.serving.dialect_errors import (
     superfluous,
 )
 from daemon.venues.binance_spot.serving.order_requests import (
+    LIMIT_WITH_TIF,
     MARKET_TYPES,
     TRIGGER_TYPES,
     PegType,
@@ -28,9 +29,6 @@ from daemon.venues.binance_spot.serving.order_requests import (
 from daemon.venues.binance_spot.serving.params import Params
 
 PEG_LEVELS_MAX = 100
-_LIMIT_WITH_TIF = frozenset(
-    {OrderType.LIMIT, OrderType.STOP_LOSS_LIMIT, OrderType.TAKE_PROFIT_LIMIT}
-)
 _ONLY_STATUS = {"ONLY_NEW": Status.NEW, "ONLY_PARTIALLY_FILLED": Status.PARTIALLY_FILLED}
 
 
@@ -79,13 +77,13 @@ def parse_place(params: Params, *, is_open_sized: bool = False) -> PlaceRequest:
     """The order that a client asks for; `is_open_sized`: its quantity is not sent (OPO).
 
     Raises:
-        VenueError: for missing, superfluous or malformed parameters.
+        DialectError: for missing, superfluous or malformed parameters.
     """
     symbol = params.symbol()
     side = params.choice("side", Side, -1117, "Invalid side.")
     kind = params.choice("type", OrderType, -1116, "Invalid orderType.")
     tif = TimeInForce.GTC
-    if kind in _LIMIT_WITH_TIF:
+    if kind in LIMIT_WITH_TIF:
         tif = params.choice("timeInForce", TimeInForce, -1115, "Invalid timeInForce.")
     elif params.has("timeInForce"):
         raise superfluous(params.label("timeInForce"))
@@ -133,7 +131,7 @@ def parse_cancel(params: Params) -> CancelRequest:
     """The order that DELETE /order names.
 
     Raises:
-        VenueError: it names none.
+        DialectError: it names none.
     """
     order_id, client_id = params.order_key()
     return _cancel(params, order_id, client_id, "newClientOrderId")
@@ -143,7 +141,7 @@ def parse_replace(params: Params) -> ReplaceRequest:
     """Both halves of a cancel-replace.
 
     Raises:
-        VenueError: a parameter of either half is missing or malformed.
+        DialectError: a parameter of either half is missing or malformed.
     """
     mode = ReplaceMode(params.required("cancelReplaceMode"))
     place = parse_place(params)
@@ -162,7 +160,7 @@ def parse_amend(params: Params) -> AmendRequest:
     """The order that an amend names, and its new quantity.
 
     Raises:
-        VenueError: a parameter is missing or malformed.
+        DialectError: a parameter is missing or malformed.
     """
     symbol = params.symbol()
     order_id, client_id = params.order_key()

@@ -1,10 +1,12 @@
-"""What the rows need to know of an order, a fill and a list, whoever holds them.
+"""What the rows show of an order, a fill and a list, whoever holds them.
 
 Amounts are ints in units of 1e-8, times integer nanoseconds; 0 where there is none.
 """
 
 from collections.abc import Sequence
 from typing import Protocol
+
+import msgspec
 
 from daemon.model.enums import OrderType, Side, TimeInForce
 from daemon.model.list_legs import Contingency
@@ -13,6 +15,7 @@ from daemon.venues.binance_spot.serving.order_requests import (
     Status,
     StpMode,
 )
+from daemon.venues.binance_spot.serving.units import quote_of
 
 
 class OrderLike(Protocol):
@@ -60,56 +63,27 @@ class OrderLike(Protocol):
         """What order rows print: after a cancel or amend the venue shows the newer id."""
 
 
-class FillLike(Protocol):
+class ServedFill(msgspec.Struct, frozen=True, kw_only=True):
     """One account's side of one trade."""
 
-    @property
-    def symbol(self) -> str:
-        """Where."""
-
-    @property
-    def trade_id(self) -> int:
-        """The venue's id of the trade."""
-
-    @property
-    def order_id(self) -> int:
-        """The venue's id of the order."""
-
-    @property
-    def list_id(self) -> int:
-        """-1 for an order on its own."""
-
-    @property
-    def side(self) -> Side:
-        """The order's side."""
-
-    @property
-    def price(self) -> int:
-        """Price of the trade."""
-
-    @property
-    def qty(self) -> int:
-        """Quantity of the trade."""
+    symbol: str
+    trade_id: int
+    order_id: int
+    list_id: int = -1
+    """Of the order's list; -1 for an order on its own."""
+    side: Side
+    price: int
+    qty: int
+    fee: int
+    fee_asset: str
+    maker: bool
+    """Whether the order was on the book."""
+    ts_ns: int
 
     @property
     def quote_qty(self) -> int:
         """Price x quantity."""
-
-    @property
-    def fee(self) -> int:
-        """Commission."""
-
-    @property
-    def fee_asset(self) -> str:
-        """What the commission is paid in."""
-
-    @property
-    def maker(self) -> bool:
-        """Whether the order was on the book."""
-
-    @property
-    def ts_ns(self) -> int:
-        """When."""
+        return quote_of(self.price, self.qty)
 
 
 class ListLike(Protocol):

@@ -188,7 +188,7 @@ def check_parameters(name: str, params: Params, *, signed: bool, is_rest: bool) 
     """Whether a call may be sent these parameters, and whether each has a possible value.
 
     Raises:
-        VenueError: -1101, -1104, -1105, -1102, or what a single value deserves.
+        DialectError: -1101, -1104, -1105, -1102, or what a single value deserves.
     """
     known = _known(name, signed=signed, is_rest=is_rest)
     if params.doubled:

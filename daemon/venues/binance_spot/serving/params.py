@@ -74,7 +74,7 @@ class Params:
         """The text.
 
         Raises:
-            VenueError: -1102 when it was not sent or is empty.
+            DialectError: -1102 when it was not sent or is empty.
         """
         value = self.values.get(name)
         if not value:
@@ -85,7 +85,7 @@ class Params:
         """Units of 1e-8; 0 when it was not sent.
 
         Raises:
-            VenueError: -1102 missing, -1100 not a plain decimal, -1111 more than 8 decimals.
+            DialectError: -1102 missing, -1100 not a plain decimal, -1111 more than 8 decimals.
         """
         value = self.required(name) if required else self.values.get(name)
         if not value:
@@ -103,7 +103,7 @@ class Params:
         """A whole number, or None when it was not sent.
 
         Raises:
-            VenueError: -1100 for anything else.
+            DialectError: -1100 for anything else.
         """
         value = self.values.get(name)
         if not value:
@@ -116,7 +116,7 @@ class Params:
         """The `limit` of a list, cut to `maximum`.
 
         Raises:
-            VenueError: -1130 for zero, -1100 for no number.
+            DialectError: -1130 for zero, -1100 for no number.
         """
         value = self.integer("limit")
         if value is None:
@@ -129,7 +129,7 @@ class Params:
         """A value of a closed list.
 
         Raises:
-            VenueError: -1102 missing, else `code` and `msg`.
+            DialectError: -1102 missing, else `code` and `msg`.
         """
         found = kind._value2member_map_.get(self.required(name))
         if not isinstance(found, kind):
@@ -147,7 +147,7 @@ class Params:
         """`symbols` (a JSON array) or `symbol`, or None when neither was sent.
 
         Raises:
-            VenueError: -1128 for both, -1100 for no JSON array of names.
+            DialectError: -1128 for both, -1100 for no JSON array of names.
         """
         many, one = self.values.get("symbols"), self.values.get("symbol")
         if many and one:
@@ -168,7 +168,7 @@ class Params:
         """A client order id, empty when it was not sent.
 
         Raises:
-            VenueError: -1100 outside the legal alphabet and length.
+            DialectError: -1100 outside the legal alphabet and length.
         """
         value = self.values.get(name) or ""
         if value and not CLIENT_ID.fullmatch(value):
@@ -181,7 +181,7 @@ class Params:
         """(order id, client id); at least one is given.
 
         Raises:
-            VenueError: -1102 when both are missing.
+            DialectError: -1102 when both are missing.
         """
         order_id, text = self.integer(id_name), self.text(text_name)
         if order_id is None and not text:

@@ -45,8 +45,8 @@ def range_of(params: Params, id_name: str, *, id_excludes_times: bool = False) -
     """The bounds that a client sends; `id_name` is the call's own name of the first id.
 
     Raises:
-        VenueError: -1127 for more than a day, -1128 where an id excludes times, -1130 and -1100 for
-            a limit that is none.
+        DialectError: -1127 for more than a day, -1128 where an id excludes times, -1130 and -1100
+            for a limit that is none.
     """
     limit = params.limit(LIMIT_DEFAULT, LIMIT_MAX)
     from_id, start, end = (params.integer(name) for name in (id_name, "startTime", "endTime"))
@@ -60,7 +60,7 @@ def trade_range_of(params: Params) -> tuple[RowRange, int | None]:
     """(bounds, order id) of myTrades: symbol alone, with an order, from an id, or within times.
 
     Raises:
-        VenueError: as `range_of`; -1128 for an order and times.
+        DialectError: as `range_of`; -1128 for an order and times.
     """
     bounds = range_of(params, "fromId", id_excludes_times=True)
     order_id = params.integer("orderId")
@@ -73,7 +73,7 @@ def check_span(start_ms: int | None, end_ms: int | None) -> None:
     """Whether two times lie no more than a day apart.
 
     Raises:
-        VenueError: -1127.
+        DialectError: -1127.
     """
     if start_ms is not None and end_ms is not None and end_ms - start_ms > _DAY_MS:
         raise DialectError(-1127, "More than 24 hours between startTime and endTime.")

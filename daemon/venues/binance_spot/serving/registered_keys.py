@@ -46,7 +46,7 @@ def ed25519_key(pem: bytes, *, api_key: str, account: str) -> ApiKey:
     """A key from a PEM public key.
 
     Raises:
-        KeyFileError: when the text is no Ed25519 public key.
+        PublicKeyFileError: when the text is no Ed25519 public key.
     """
     try:
         public_key = load_pem_public_key(pem)

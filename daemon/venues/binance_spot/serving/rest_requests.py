@@ -40,7 +40,7 @@ def endpoint_of(request: RestRequest) -> Endpoint:
     """The call that a request makes.
 
     Raises:
-        VenueError: there is none (404), or it asks for a time unit that is not served.
+        DialectError: there is none (404), or it asks for a time unit that is not served.
     """
     unit = request.time_unit.upper()
     if unit == "MICROSECOND":
@@ -65,7 +65,7 @@ def authenticate(
     """The key that signed a request, None for a public call; its parameters are checked, too.
 
     Raises:
-        VenueError: no key, an unknown one, one without the right; a signature, a time or a
+        DialectError: no key, an unknown one, one without the right; a signature, a time or a
             parameter that does not pass.
     """
     if not endpoint.signed:

@@ -23,7 +23,7 @@ def cut(
     `document` is the venue's, decoded; `rate_limits` are the bot's own rows.
 
     Raises:
-        VenueError: -1121 for a symbol that the bot has not, -1128 for what cannot stand together.
+        DialectError: -1121 for a symbol that the bot has not, -1128 for what cannot stand together.
     """
     names = params.symbols()
     status, permission = params.text("symbolStatus"), params.text("permissions")

@@ -5,7 +5,7 @@ from typing import TypeAlias
 
 from daemon.venues.binance_spot.serving.dialect_errors import DialectError
 from daemon.venues.binance_spot.serving.events import Prevented
-from daemon.venues.binance_spot.serving.order_view import FillLike, ListLike, OrderLike
+from daemon.venues.binance_spot.serving.order_view import ListLike, OrderLike, ServedFill
 from daemon.venues.binance_spot.serving.units import ms_of, text_of
 
 Row: TypeAlias = dict[str, object]
@@ -47,7 +47,7 @@ def _as_it_stands(order: OrderLike) -> Row:
 
 def placed_row(
     order: OrderLike,
-    fills: Iterable[FillLike],
+    fills: Iterable[ServedFill],
     shown: str,
     now_ns: int,
     prevented: Sequence[Prevented] = (),
@@ -80,10 +80,7 @@ def placed_row(
         ]
         if prevented:
             row["preventedMatches"] = [prevented_row(match, order) for match in prevented]
-    if order.stop_price:
-        row["stopPrice"] = text_of(order.stop_price)
-    if order.iceberg_qty:
-        row["icebergQty"] = text_of(order.iceberg_qty)
+    _add_amounts(row, order)
     _add_conditional(row, order)
     return row
 
@@ -100,10 +97,7 @@ def canceled_row(order: OrderLike) -> Row:
         **_as_it_stands(order),
         "selfTradePreventionMode": order.stp_mode,
     }
-    if order.stop_price:
-        row["stopPrice"] = text_of(order.stop_price)
-    if order.iceberg_qty:
-        row["icebergQty"] = text_of(order.iceberg_qty)
+    _add_amounts(row, order)
     _add_conditional(row, order)
     return row
 
@@ -146,7 +140,7 @@ def replaced_row(
     """The answer to a cancel-replace; `placed` None: not attempted.
 
     Raises:
-        VenueError: -2021 (409) when one half failed, -2022 (400) when nothing was done, both with
+        DialectError: -2021 (409) when one half failed, -2022 (400) when nothing was done, both with
             the halves' answers in `data`; 429 for both when `is_limited`: the order count decided.
     """
     halves: Row = {
@@ -175,7 +169,7 @@ def _response_of(half: Row | DialectError | None) -> Row | None:
     return {"code": half.code, "msg": half.msg} if isinstance(half, DialectError) else half
 
 
-def trade_row(fill: FillLike) -> Row:
+def trade_row(fill: ServedFill) -> Row:
     """GET /myTrades."""
     return {
         "symbol": fill.symbol,
@@ -257,6 +251,13 @@ def list_row(order_list: ListLike, reports: Sequence[Row] | None = None) -> Row:
     if reports is not None:
         row["orderReports"] = list(reports)
     return row
+
+
+def _add_amounts(row: Row, order: OrderLike) -> None:
+    if order.stop_price:
+        row["stopPrice"] = text_of(order.stop_price)
+    if order.iceberg_qty:
+        row["icebergQty"] = text_of(order.iceberg_qty)
 
 
 def _add_conditional(row: Row, order: OrderLike) -> None:

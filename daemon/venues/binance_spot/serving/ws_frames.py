@@ -5,6 +5,7 @@ Rules of this file:
 2. Sessions and subscriptions are state of a connection, and nothing here knows what a call does.
 """
 
+import contextlib
 import json
 import re
 from collections import Counter
@@ -41,6 +42,7 @@ class _Frame(msgspec.Struct):
 
 _DECODER = msgspec.json.Decoder(_Frame)
 _PARAMS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_VALUES = msgspec.json.Decoder(dict[str, str | int])
 _SPACED = re.compile(rb'"\s')
 _PAIRS = json.JSONDecoder(object_pairs_hook=list)
 """Only for the names: a decoder of dicts keeps one of two values and does not say so."""
@@ -96,7 +98,7 @@ def decode_request(frame: bytes) -> ApiRequest:
     """Read one request frame.
 
     Raises:
-        VenueError: -1135 for what is no request.
+        DialectError: -1135 for what is no request.
     """
     try:
         request = _DECODER.decode(frame)
@@ -116,7 +118,7 @@ def authenticate(
     """The key behind a request, its own or the session's; None for a public call.
 
     Raises:
-        VenueError: no key, an unknown one, one without the right; a signature, a time or a
+        DialectError: no key, an unknown one, one without the right; a signature, a time or a
             parameter that does not pass.
     """
     check_parameters(endpoint.name, params, signed=endpoint.signed, is_rest=False)
@@ -138,7 +140,7 @@ def control(
     """Answer logon, logout, status and subscriptions.
 
     Raises:
-        VenueError: -1020 for a method that does not exist, or the documented refusal.
+        DialectError: -1020 for a method that does not exist, or the documented refusal.
     """
     handler = _CONTROLS.get(request.method)
     if handler is None:
@@ -198,13 +200,22 @@ def shutdown_frame(now_ns: int) -> bytes:
 
 
 def _params_of(text: bytes) -> Params:
-    values = {name: _text_of(raw) for name, raw in _PARAMS.decode(text).items()}
+    values = _texts_of(text)
     # Every pair has a `":`; where nothing stands between the two, as many as values means that no
     # name was sent twice, and the slow look at the pairs is spared.
     if text.count(b'":') == len(values) and not _SPACED.search(text):
         return Params(values)
     seen = Counter(name for name, _ in _PAIRS.decode(text.decode()))
     return Params(values, doubled=tuple(name for name, count in seen.items() if count > 1))
+
+
+def _texts_of(text: bytes) -> dict[str, str]:
+    """Each value as the text that was signed."""
+    with contextlib.suppress(msgspec.ValidationError):
+        found = _VALUES.decode(text)  # what nearly all clients send costs a third this way
+        if 0 not in found.values():  # that may have been sent as -0, and was signed so
+            return {name: one if type(one) is str else str(one) for name, one in found.items()}
+    return {name: _text_of(raw) for name, raw in _PARAMS.decode(text).items()}
 
 
 def _text_of(raw: msgspec.Raw) -> str:

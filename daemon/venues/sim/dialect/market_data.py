@@ -91,7 +91,7 @@ def with_status(call: Call, market: SymbolMarket) -> SymbolMarket:
     """The market, when it has the status that the call asks for.
 
     Raises:
-        VenueError: -1220 when it has another one.
+        DialectError: -1220 when it has another one.
     """
     status = call.params.text("symbolStatus")
     if status and market.status != status:
@@ -175,7 +175,7 @@ def _offset_ns(params: Params) -> int:
     """`timeZone`: UTC when it is not sent.
 
     Raises:
-        VenueError: -1130 for no time zone of the venue.
+        DialectError: -1130 for no time zone of the venue.
     """
     offset_ns = zone_offset_ns(params.text("timeZone", "0"))
     if offset_ns is None:

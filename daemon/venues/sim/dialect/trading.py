@@ -96,7 +96,7 @@ def cancel_replace(call: Call) -> Row:
     """POST /order/cancelReplace, order.cancelReplace.
 
     Raises:
-        VenueError: -2021 (409) when one half failed, -2022 (400) when nothing was done; both
+        DialectError: -2021 (409) when one half failed, -2022 (400) when nothing was done; both
             carry the halves' answers in `data`. 429 when the account has placed too many orders.
     """
     asked, exchange = parse_replace(call.params), call.exchange

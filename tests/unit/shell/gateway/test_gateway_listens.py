@@ -70,12 +70,12 @@ def gateway(
 
 class OverSocket(http.client.HTTPConnection):
     def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=5)
+        super().__init__("localhost", timeout=60)
         self._path = path
 
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(5)
+        self.sock.settimeout(60)
         self.sock.connect(str(self._path))
 
 
@@ -134,7 +134,7 @@ def test_beyond_loopback_only_listed_clients_come_in_over_tls(
             status_of(http.client.HTTPSConnection("localhost", port, timeout=5, context=context))
             == status
         )
-        plain = http.client.HTTPConnection("localhost", port, timeout=5)
+        plain = http.client.HTTPConnection("localhost", port, timeout=60)
         with pytest.raises((http.client.HTTPException, OSError)):
             status_of(plain)
     finally:
@@ -172,10 +172,10 @@ def test_silent_and_slow_connections_keep_no_request_out(tmp_path: Path) -> None
         )
         peers = []
         for number in range(30):
-            peers.append(socket.create_connection((host, int(port)), timeout=5))
+            peers.append(socket.create_connection((host, int(port)), timeout=60))
             peers[-1].sendall(starts[number % 3])
         for _ in range(10):
-            assert status_of(http.client.HTTPConnection(host, int(port), timeout=5)) == 200
+            assert status_of(http.client.HTTPConnection(host, int(port), timeout=60)) == 200
         for peer in peers:
             peer.close()
     finally:
@@ -209,13 +209,13 @@ def test_web_sockets_leave_room_for_rest_and_a_refusal_is_no_perhaps(tmp_path: P
             b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
             b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
         )
-        peers = [socket.create_connection((host, int(port)), timeout=5) for _ in range(4)]
+        peers = [socket.create_connection((host, int(port)), timeout=60) for _ in range(4)]
         told = []
         for peer in peers:
             peer.sendall(asked)
             told.append(peer.recv(4096).split(b" ", 2)[1])
         assert told == [b"101", b"101", b"101", b"429"]
-        assert status_of(http.client.HTTPConnection(host, int(port), timeout=5)) == 200
+        assert status_of(http.client.HTTPConnection(host, int(port), timeout=60)) == 200
         for peer in peers:
             peer.close()
     finally:

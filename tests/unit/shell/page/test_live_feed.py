@@ -3,6 +3,8 @@
 import socket
 import threading
 
+import pytest
+
 from daemon.shell.page.live_feed import DRAIN_S, SUBSCRIBERS_MAX, LiveFeed
 
 DEADLINE_S = 60.0
@@ -121,3 +123,26 @@ def test_who_comes_takes_the_place_of_who_has_not_drained_or_of_the_oldest() -> 
     feed.stop()
     for ours, _ in pairs:
         ours.close()
+
+
+def test_a_frame_that_cannot_be_drawn_is_told_once_and_the_next_is_sent(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    frames = iter([ValueError("a status of another shape")] * 3)
+
+    def render() -> bytes:
+        for problem in frames:
+            raise problem
+        return b"data: 1\n\n"
+
+    feed = LiveFeed(render, frame_s=0.01)
+    ours, theirs = socket.socketpair()
+    assert feed.subscribe(theirs)
+    ours.settimeout(DEADLINE_S)
+    heard = b""
+    while b"data: 1" not in heard:
+        heard += ours.recv(64)
+    assert heard.startswith(b":\n\n" * 3)
+    feed.stop()
+    ours.close()
+    assert [one.message for one in caplog.records] == ["the operator's page cannot be drawn now"]

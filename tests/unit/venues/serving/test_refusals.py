@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import ccxt
 import orjson
 import pytest
 
@@ -25,6 +24,8 @@ OF_THE_VENUE = "Order would immediately match and take."
 
 @pytest.fixture(scope="module")
 def client() -> Any:
+    import ccxt  # noqa: PLC0415 - half a second in each worker of the tests
+
     exchange = ccxt.binance()
     exchange.urls["test"] = {"private": URL, "public": URL}
     exchange.set_sandbox_mode(True)
@@ -33,6 +34,8 @@ def client() -> Any:
 
 def read_by(client: Any, error: DialectError) -> str:
     """The class of the exception that ccxt raises for this answer."""
+    import ccxt  # noqa: PLC0415 - as above
+
     body, headers = refusal(error, NOW_NS)
     answer = (error.status, "", URL, "POST")
     try:

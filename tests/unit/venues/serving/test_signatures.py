@@ -163,6 +163,22 @@ def test_a_frame_is_signed_by_its_own_key_or_its_session() -> None:
         assert code_of(lambda left=left: ws_wish(orjson.dumps(left))) == code
 
 
+@pytest.mark.parametrize(
+    ("sent", "signed"),
+    [
+        ("5", "5"), ("0", "0"), ("-0", "-0"), ("-5", "-5"), ("1.0", "1.0"), ("1e3", "1e3"),
+        ("123456789012345678901234567890", "123456789012345678901234567890"),
+        ('"0.10"', "0.10"), ('""', ""), ('"\\u00e9"', "\u00e9"), ("true", "true"), ("null", "null"),
+        ('["A", 1]', '["A", 1]'),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("beside", ["7", "1.50", '"x"'])
+def test_a_value_is_signed_as_it_was_sent(sent: str, signed: str, beside: str) -> None:
+    frame = f'{{"id":1,"method":"order.place","params":{{"a":{sent},"b":{beside}}}}}'
+    params = ws_frames.decode_request(frame.encode()).params
+    assert ws_frames.signed_params(params).decode() == f"a={signed}&b={beside.strip(chr(34))}"
+
+
 def test_only_an_ed25519_key_logs_on_and_then_signs_no_more() -> None:
     session = ws_frames.ApiSession(connected_ns=NOW_NS)
     times = {"judge_ns": NOW_NS, "clock_ns": NOW_NS}
