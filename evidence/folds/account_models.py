@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 from evidence.read.exact_amounts import ZERO, amount, amount_or_zero
-from evidence.read.journal_lines import FillLine
+from evidence.read.journal_lines import FillLine, InstrumentsLine
 
 SPOT = "spot"
 """The kind of every instrument whose line does not say one."""
@@ -41,6 +41,14 @@ class SpotBooks:
 
 
 _MODELS = {SPOT: SpotBooks()}
+
+
+def pairs_of(record: InstrumentsLine) -> dict[str, tuple[str, str]]:
+    """Base and quote of each symbol."""
+    return {
+        str(one.get("symbol")): (str(one.get("base")), str(one.get("quote")))
+        for one in record.instruments
+    }
 
 
 def account_of(instrument: Mapping[str, Any]) -> SpotBooks | None:

@@ -22,7 +22,7 @@ from typing import Any
 
 import msgspec
 
-from evidence.folds.account_models import SpotBooks, account_of
+from evidence.folds.account_models import SpotBooks, account_of, pairs_of
 from evidence.folds.bot_fold import LISTS, PLACES, PREFIX, REPLACES, places_of
 from evidence.folds.exposure_fold import ExposureBook, Working, first_before, oco_of
 from evidence.folds.journal_fold import ComparingFold, Handler, Recent
@@ -159,7 +159,7 @@ class AllotmentsFold(ComparingFold):
             self._purse(str(spec.get("name"))).capital = stated_of
 
     def _instruments(self, record: InstrumentsLine) -> None:
-        self._assets |= record.pairs()
+        self._assets |= pairs_of(record)
         for one in record.instruments:
             if (account := account_of(one)) is not None:
                 self._accounts[str(one.get("symbol"))] = account

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from evidence.folds.account_models import pairs_of
 from evidence.folds.histogram import Histogram
 from evidence.folds.journal_fold import ComparingFold, Handler, Recent
 from evidence.folds.position_fold import Holding
@@ -149,7 +150,7 @@ class BotsFold(ComparingFold):
         return {
             RunStartLine: self._run_start,
             SessionStartLine: self._session_start,
-            InstrumentsLine: lambda line: self._pairs.update(line.pairs()),
+            InstrumentsLine: lambda line: self._pairs.update(pairs_of(line)),
             BotInputLine: self._input,
             OrderApprovedLine: self._approved,
             OrderDeniedLine: self._denied,

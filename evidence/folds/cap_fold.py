@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from evidence.folds.account_models import SpotBooks, account_of
+from evidence.folds.account_models import SpotBooks, account_of, pairs_of
 from evidence.folds.alert_watch import AlertWatch
 from evidence.folds.exposure_fold import (
     CapTable,
@@ -236,7 +236,7 @@ class CapsFold:
             self.problems.note("caps_loosened", f"seq {record.seq}", what)
 
     def _instruments(self, record: InstrumentsLine) -> None:
-        self.assets |= record.pairs()
+        self.assets |= pairs_of(record)
         for one in record.instruments:
             symbol, account = str(one.get("symbol")), account_of(one)
             if account is None:

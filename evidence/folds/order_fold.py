@@ -45,6 +45,9 @@ ABSENT_OUTCOMES = frozenset(_ENDS_IN)
 _SAME_STATE = {"APPROVED": "SUBMITTED"}
 """An approved order is sent in the turn of its approval; both words stand for that moment."""
 FINISHED_KEPT = 20_000
+COUNTED = ("approved", "denied", "fills", "recovered_fills", "rejects", "timeouts",
+           "cancels_requested", "cancel_rejects")  # fmt: skip
+"""What a report counts, in its order."""
 
 REFUSED = frozenset({"-2011", "-2013", "-2038"})
 """Codes by which the venue's books refuse a cancel or an amend; others are those of its door."""
@@ -133,7 +136,6 @@ class OrdersFold:
         self.denials: dict[str, int] = {}
         self.rejects: dict[str, int] = {}
         self.unknown_ends: dict[str, int] = {}
-        self.recovered_fills = 0
         self.latency = {name: Histogram() for name in ("sent", "acked", "filled", "unknown")}
         self.rate = Series()
         self._minted: dict[str, int] = {}
@@ -276,7 +278,8 @@ class OrdersFold:
 
     def _fill(self, record: FillLine) -> None:
         self._count("fills")
-        self.recovered_fills += record.recovered
+        if record.recovered:
+            self._count("recovered_fills")
         trail = self._known(record, f"fill {record.exec_id}")
         try:
             row = _fill_row(record)
@@ -421,14 +424,7 @@ class OrdersFold:
         """Counts, ends, problems and latencies."""
         audit = self.audit()
         return {
-            "approved": self.counts.get("approved", 0),
-            "denied": self.counts.get("denied", 0),
-            "fills": self.counts.get("fills", 0),
-            "recovered_fills": self.recovered_fills,
-            "rejects": self.counts.get("rejects", 0),
-            "timeouts": self.counts.get("timeouts", 0),
-            "cancels_requested": self.counts.get("cancels_requested", 0),
-            "cancel_rejects": self.counts.get("cancel_rejects", 0),
+            **{name: self.counts.get(name, 0) for name in COUNTED},
             "ends": dict(sorted((k, v) for k, v in self.ends.items() if v)),
             "without_end": [trail.client_order_id for trail in self.open.values()],
             "denials_by_reason": dict(sorted(self.denials.items())),

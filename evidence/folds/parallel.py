@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice, pairwise
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Literal, Self
+from typing import IO, Any, Literal, Self
 
 import msgspec
 
@@ -21,12 +21,11 @@ from evidence.folds.journal_fold import Fold, JournalFold
 from evidence.read.journal_reader import JournalReader, decoded
 from evidence.read.journal_sources import LINE_BYTES_MAX, SourceError, SourceFile
 
-if TYPE_CHECKING:
-    from multiprocessing.connection import Connection
-
 FoldMaker = Callable[[], list[Fold]]
 Progress = Callable[[int], None]
 """Called with the bytes read so far."""
+Pipe = Any
+"""A `multiprocessing.connection.Connection`, which only several processes import."""
 PART_BYTES = 16 << 20
 BLOCK_BYTES = 1 << 20
 SMALL_BYTES = 48 << 20
@@ -178,7 +177,7 @@ def even_ranges(sizes: Sequence[int], jobs: int) -> list[tuple[int, int]]:
 
 # ---------------------------------------------------------------------- rounds
 @contextmanager
-def _helpers(count: int, name: str, make_folds: FoldMaker) -> Iterator[Sequence["Connection"]]:
+def _helpers(count: int, name: str, make_folds: FoldMaker) -> Iterator[Sequence[Pipe]]:
     """Other processes; the first of them folds, too."""
     from multiprocessing import get_context  # noqa: PLC0415 - most journals are read by one
 
@@ -205,7 +204,7 @@ def _helpers(count: int, name: str, make_folds: FoldMaker) -> Iterator[Sequence[
 
 
 def _round(
-    account: JournalFold, name: str, parts: Sequence[SourceFile], pipes: Sequence["Connection"]
+    account: JournalFold, name: str, parts: Sequence[SourceFile], pipes: Sequence[Pipe]
 ) -> None:
     """Read a part in each process, then fold the facts of all of them in two."""
     for pipe, part in zip(pipes, parts[1:], strict=False):
@@ -232,7 +231,7 @@ def _read(name: str, part: SourceFile, lines: list[bytes]) -> JournalFold:
     return read
 
 
-def _help(pipe: "Connection", name: str, make_folds: FoldMaker | None) -> None:
+def _help(pipe: Pipe, name: str, make_folds: FoldMaker | None) -> None:
     """Another process: read the parts that it is given; fold all facts where folds are given."""
     folds = [fold for fold in make_folds() if fold.name in IN_THE_SECOND] if make_folds else []
     account = JournalFold(name, folds)

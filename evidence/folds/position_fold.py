@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from evidence.folds.account_models import pairs_of
 from evidence.folds.journal_fold import Handler, Recent
 from evidence.read.exact_amounts import ZERO, AmountTextError, amount, amount_or_zero, text_of
 from evidence.read.integrity import Faults
@@ -116,7 +117,7 @@ class PositionsFold:
     def handlers(self) -> Mapping[type[JournalLine], Handler]:
         """Fills, what names the assets, and the claims to compare with."""
         return {
-            InstrumentsLine: lambda line: self.assets.update(line.pairs()),
+            InstrumentsLine: lambda line: self.assets.update(pairs_of(line)),
             FillLine: self._fill,
             EquityLine: self._equity,
             ReconciledLine: self._reconciled,

@@ -26,9 +26,7 @@ from evidence.judge.venue_refusals import match_refusals, match_rejects
 from evidence.judge.venue_replay import VenueReplay
 from evidence.read.exact_amounts import ZERO, AmountTextError, amount, amount_or_zero, text_of
 from evidence.read.order_ids import is_of
-
-SIMULATOR_KEYS = frozenset({"faults", "requests", "seed", "scenario"})
-"""Only a simulated venue's ledger has these."""
+from evidence.read.venue_list import SIMULATOR_KEYS
 
 
 def compare_with_ledger(account: JournalFold, ledger: Mapping[str, Any]) -> LedgerComparison:

@@ -184,13 +184,6 @@ class InstrumentsLine(JournalLine, tag=EventType.INSTRUMENTS.value):
 
     instruments: list[dict[str, Any]] = []
 
-    def pairs(self) -> dict[str, tuple[str, str]]:
-        """Base and quote of each symbol."""
-        return {
-            str(one.get("symbol")): (str(one.get("base")), str(one.get("quote")))
-            for one in self.instruments
-        }
-
 
 class RiskContextLine(JournalLine, tag=EventType.RISK_CONTEXT.value, kw_only=True):
     """Caps and filters that decisions name by `context`, the hash of the other fields."""
