@@ -230,10 +230,12 @@ class Journal:
         Raises:
             JournalError: as `write` does.
         """
-        if self._pending or self._anchor_due:
-            self.write()
-        if self._is_unsynced and not self._is_sync_due:
-            self._sync_soon()
+        try:
+            if self._pending or self._anchor_due:
+                self.write()
+        finally:  # what the kernel has taken does not wait for what it refused
+            if self._is_unsynced and not self._is_sync_due:
+                self._sync_soon()
 
     def write(self) -> None:
         """Hand every pending line to the kernel; `flush` follows, when what waits for it has left.
@@ -261,7 +263,7 @@ class Journal:
                 del pending[:kept]
                 self._size += written
                 self.bytes_written += written
-                self._is_unsynced = True
+                self._is_unsynced |= kept > 0
                 if failed is not None:
                     raise failed
             if self._anchor_due:

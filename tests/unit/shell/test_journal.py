@@ -263,6 +263,35 @@ async def test_what_was_only_written_becomes_durable_with_the_next_flush(tmp_pat
     journal.close()
 
 
+async def test_what_was_written_becomes_durable_when_the_disk_takes_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lines of an order that has left must not wait until there is room for others."""
+    journal = make(tmp_path)
+    monkeypatch.setattr(journal_module, "RETRY_PERIOD_S", 3_600)
+    durable: asyncio.Queue[int] = asyncio.Queue()
+    loop = asyncio.get_running_loop()
+    journal.on_durable = lambda seq: loop.call_soon_threadsafe(durable.put_nowait, seq)
+
+    def full(fd: int, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    async with asyncio.timeout(DEADLINE_S), asyncio.TaskGroup() as group:
+        running = group.create_task(journal.run(), name="journal")
+        assert await durable.get() == 0  # it begins with what was there
+        write(journal, 2)
+        journal.write()
+        write(journal, 1)
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "write", full)
+            with pytest.raises(JournalError):
+                journal.flush()
+            assert await durable.get() == 2
+        running.cancel()
+    journal.close()
+    assert len(lines(tmp_path)) == 3
+
+
 async def test_many_writes_share_a_sync_and_all_become_durable(tmp_path: Path) -> None:
     journal = make(tmp_path, segment_bytes_max=10_000)
     rounds: list[int] = []
