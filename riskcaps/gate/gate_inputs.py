@@ -67,7 +67,7 @@ from daemon.model.enums import Side
 from daemon.model.ids import InstrumentId
 from daemon.model.intents import PlaceIntent
 from daemon.model.order_features import OrderExtras
-from riskcaps.gate.ground import Ground, Told, told_of_stranger
+from riskcaps.gate.ground import Ground, RecordedGround, told_of_stranger
 from riskcaps.state.conversion import Rate
 from riskcaps.state.risk_state import RiskState
 from riskcaps.state.symbol_book import SymbolBook
@@ -104,7 +104,7 @@ class DecisionInputs(msgspec.Struct):
     owner: str
     """The bot whose order it is; empty: no bot's."""
     now_ns: int
-    told: Told
+    told: RecordedGround
     halt_reason: str | None
     """Why the halt flag was closed; None: it was open."""
     qty: Decimal
