@@ -124,6 +124,7 @@ class Pump:
         facts_since: int = 0,
         thin_to: TickSink | None = None,
         on_bot: Callable[[BotEffect], None] | None = None,
+        on_worked: Callable[[], None] | None = None,
     ) -> None:
         """Wire the pump; `attach` gives it the venue before the first turn.
 
@@ -131,7 +132,8 @@ class Pump:
         input too. `checkpoint_seq` is the line of the last checkpoint, `facts_since` how many facts
         recovery found after it (absent: the journal's end is as good as one). `thin_to`: the run is
         thinned, and where ticks without a consequence go; absent: every input is a line. `on_bot`
-        hears what bots are to be told, once the lines of the turn are with the kernel.
+        hears what bots are to be told, once the lines of the turn are with the kernel. `on_worked`
+        is called, while a session is on, when the turns that waited are over.
         """
         self._engine = engine
         self._journal = journal
@@ -153,6 +155,7 @@ class Pump:
         }
         """Effects that are performed here; the others are the venue's."""
         self._on_bot = on_bot or _nobody
+        self._on_worked = on_worked
         self._untold: deque[BotEffect] = deque(maxlen=INPUTS_MAX)
         """What bots are told when its lines are written."""
         self._loop = asyncio.get_running_loop()
@@ -264,6 +267,8 @@ class Pump:
         if (self._inputs or self._market) and not self._scheduled:
             self._scheduled = True
             self._loop.call_soon(self._drain_later)
+        if self._on_worked is not None and self._session:
+            self._on_worked()
 
     def _write_checkpoint(self) -> None:
         state = {"state": self._engine.state()}
