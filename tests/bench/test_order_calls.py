@@ -4,7 +4,7 @@ from tests.bench.order_calls import counts
 
 BOUNDS = {
     "wish to bytes": 32,
-    "tick, answered": 145,
+    "tick, answered": 134,
     "report: new": 53,
     "report: partial fill": 88,
     "report: last fill": 98,
