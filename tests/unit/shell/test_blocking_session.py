@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from websockets.asyncio.server import Request, Response, ServerConnection, serve
+from websockets.asyncio.server import ServerConnection, serve
 from websockets.datastructures import Headers
+from websockets.http11 import Request, Response
 
 from control.tool import isolated_work
 from daemon.errors import AnswerLost, NotConnected, SeatrialError, VenueRefusal
@@ -65,13 +66,14 @@ async def port_of(server: Any) -> int:
 async def test_answers_find_their_requests_in_any_order_pieces_and_sizes() -> None:
     async def backwards(peer: ServerConnection) -> None:
         ids = [json.loads(await peer.recv())["id"] for _ in range(20)]
+        pongs: list[Awaitable[float]] = []
         await peer.send('{"event":{"e":"somethingNew"}}')
         for one in reversed(ids):
             whole = answer(one, pad=LONG)
             await peer.send([whole[:10], whole[10:70_000], whole[70_000:]])
-            pong = await peer.ping()
+            pongs.append(await peer.ping())
             await peer.send(answer(f"{one}-of-nobody"))
-        await pong
+        await asyncio.gather(*pongs)
 
     async with serve(backwards, "127.0.0.1", 0) as server:
         session = session_to(await port_of(server))
