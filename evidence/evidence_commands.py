@@ -138,13 +138,8 @@ def report_command(
 ) -> int:
     """Re-derive everything from INPUTS and write the report: JSON, Markdown and HTML."""
     report = _built(inputs, **given)
-    if not replace:
-        check_place(report.to_json(), out_dir / JSON_NAME)
-    paths = (*write_report(report, out_dir), out_dir / HTML_NAME)
-    if as_json:
-        click.echo(json_of(report.to_json()), nl=False)
-    else:
-        _tell(report)
+    paths = _written(report, out_dir, replace=replace, as_json=as_json)
+    if not as_json:
         for path in paths:
             click.echo(f"  {path}")
     _tell_of_running(inputs, report)
@@ -261,14 +256,22 @@ def fleet_command(
     """Reduce many boxes' journals (fsspec addresses) on Dask workers into one report."""
     with dask_engine(scheduler, workers) as engine:
         report = fleet_report(urls, engine)
+    _written(report, out_dir, replace=replace, as_json=as_json)
+    return _exit_code(report)
+
+
+def _written(
+    report: Report, out_dir: Path, *, replace: bool, as_json: bool
+) -> tuple[Path, Path, Path]:
+    """Write a report and tell it; returns its files."""
     if not replace:
         check_place(report.to_json(), out_dir / JSON_NAME)
-    write_report(report, out_dir)
+    paths = (*write_report(report, out_dir), out_dir / HTML_NAME)
     if as_json:
         click.echo(json_of(report.to_json()), nl=False)
     else:
         _tell(report)
-    return _exit_code(report)
+    return paths
 
 
 @evidence_group.command("venue-history")

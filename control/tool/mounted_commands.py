@@ -25,7 +25,7 @@ MOUNTED = {
     "notify": "daemon.cli.notify_command:notify_group",
     "order": "daemon.cli.order_command:order_command",
     "ops-status": "evidence.gates.housekeeping_commands:ops_status_command",
-    "promote": "evidence.promotion.promote_command:promote_command",
+    "promote": "daemon.cli.promote_trials:promote_command",
     "sim": "daemon.cli.sim_command:sim_command",
     "evidence": "evidence.evidence_commands:evidence_group",
     "gate": "evidence.gates.gate_commands:gate_group",

@@ -30,7 +30,7 @@ from daemon.trials.judging.trial_report import (
     sentence_of,
 )
 from daemon.trials.judging.trial_verdict import ExitCode
-from daemon.trials.passed import OBSERVATIONS, REPORT
+from daemon.trials.passed import BESIDE_THE_GATES, OBSERVATIONS, REPORT
 from daemon.trials.runner import Belief, BotEndedError, CourseRun, last_words
 from daemon.trials.sandbox import Isolation, SandboxError, clean_environment, isolate
 from daemon.trials.trial_gateway import FEE_SYMBOL, TRIAL_CAPS, TrialGateway
@@ -220,7 +220,9 @@ class _Run(msgspec.Struct, frozen=True, kw_only=True):
         text = json.dumps(report, indent=2) + "\n"
         (self.out / REPORT).write_text(text)
         if self.status_dir is not None:
-            (self.status_dir / f"trial_{self.course.name}.json").write_text(text)
+            kept = {"course": msgspec.to_builtins(self.course), "observations": observed}
+            for name, what in zip(BESIDE_THE_GATES, (text, json.dumps(kept) + "\n"), strict=True):
+                (self.status_dir / name.format(course=self.course.name)).write_text(what)
         (self.out / "report.md").write_text(as_markdown(facts, rows))
         (self.out / "report.html").write_text(as_html(facts, rows))
         _say(f"{sentence_of(rows)} Report: {self.out / 'report.html'}")

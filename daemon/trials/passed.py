@@ -12,6 +12,8 @@ from daemon.trials.judging.course import Course
 from daemon.trials.judging.rejudge import course_hash, why_not_as_seen
 
 REPORT, OBSERVATIONS = "trial.json", "observations.json"
+BESIDE_THE_GATES = "trial_{course}.json", "trial_{course}.observations.json"
+"""A report, and what it was made of, where `seatrial promote` looks."""
 _BYTES_MAX = 1 << 28
 _REPORTS_MAX = 1_000
 _HOUR_S = 3_600.0
@@ -43,6 +45,15 @@ def why_not_passed(reports: Path, asked: AskedCourse, now: datetime) -> str:
         (_miss(path, row, asked, now) for path, row in of_course), key=lambda miss: miss.step
     )
     return nearest.why
+
+
+def why_not_as_kept(report: Mapping[str, Any], kept: Mapping[str, Any]) -> str:
+    """Empty when a report says what was observed; `kept`: its course and the observations."""
+    try:
+        course = msgspec.convert(kept.get("course"), Course)
+        return why_not_as_seen(report, kept["observations"], course)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        return f"what it was made of cannot be read: {error}"
 
 
 class _Miss(msgspec.Struct, frozen=True):

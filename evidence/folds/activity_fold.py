@@ -6,9 +6,10 @@ Rules of this file:
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
+
+import msgspec
 
 from evidence.folds.histogram import Series
 from evidence.folds.journal_fold import Handler, Recent
@@ -35,8 +36,7 @@ OWNERS_KEPT = 64
 SYMBOLS_DRAWN = 12
 
 
-@dataclass(slots=True)
-class ListedOrder:
+class ListedOrder(msgspec.Struct):
     """One order, and the numbers of its first lines."""
 
     client_order_id: str
@@ -48,7 +48,7 @@ class ListedOrder:
     approved_ns: int
     state: str = "APPROVED"
     filled: Decimal = ZERO
-    lines: list[int] = field(default_factory=list)
+    lines: list[int] = []
 
     def line(self, seq: int) -> None:
         """One more line is about it."""
@@ -57,22 +57,10 @@ class ListedOrder:
 
     def plain(self) -> dict[str, Any]:
         """The order as a report lists it."""
-        return {
-            "client_order_id": self.client_order_id,
-            "strategy": self.strategy,
-            "symbol": self.symbol,
-            "side": self.side,
-            "qty": self.qty,
-            "price": self.price,
-            "approved_ns": self.approved_ns,
-            "state": self.state,
-            "filled": text_of(self.filled),
-            "lines": self.lines,
-        }
+        return {**msgspec.structs.asdict(self), "filled": text_of(self.filled)}
 
 
-@dataclass(slots=True)
-class OwnerTotals:
+class OwnerTotals(msgspec.Struct):
     """What one strategy or bot did."""
 
     approved: int = 0
@@ -80,17 +68,13 @@ class OwnerTotals:
     rejected: int = 0
     fills: int = 0
     errors: int = 0
-    turnover: dict[str, Decimal] = field(default_factory=dict)
-    fees: dict[str, Decimal] = field(default_factory=dict)
+    turnover: dict[str, Decimal] = {}
+    fees: dict[str, Decimal] = {}
 
     def plain(self) -> dict[str, Any]:
         """Counts, and sums by symbol and by fee asset."""
         return {
-            "approved": self.approved,
-            "denied": self.denied,
-            "rejected": self.rejected,
-            "fills": self.fills,
-            "errors": self.errors,
+            **msgspec.structs.asdict(self),
             "turnover": {name: text_of(one) for name, one in sorted(self.turnover.items())},
             "fees": {name: text_of(one) for name, one in sorted(self.fees.items())},
         }

@@ -12,12 +12,10 @@ Rules of this file:
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
 
 from evidence.folds.account_models import SpotBooks, account_of
-from evidence.folds.journal_fold import Handler, Recent
-from evidence.read.exact_amounts import ZERO, AmountTextError, amount, amount_or_zero, text_of
-from evidence.read.integrity import Faults
+from evidence.folds.journal_fold import ComparingFold, Handler, Numbered, Recent
+from evidence.read.exact_amounts import ZERO, AmountTextError, amount, text_of
 from evidence.read.journal_lines import (
     FillLine,
     InstrumentsLine,
@@ -30,14 +28,13 @@ STANDS_NOT = frozenset({"in_flight", "external"})
 Accounts = dict[str, tuple[tuple[str, str], SpotBooks]]
 
 
-class BalancesFold:
+class BalancesFold(ComparingFold):
     """What we must have of each asset, line by line."""
 
     name = "balances"
 
     def __init__(self) -> None:
-        self.problems = Faults()
-        self.checked = 0
+        super().__init__()
         self.mine: dict[str, Decimal] = {}
         """What the last basis and the trades since make of each asset; empty before a basis."""
         self.last_seq = 0
@@ -77,19 +74,16 @@ class BalancesFold:
             return
         assets, account = known
         try:
-            qty, price, fee = amount(record.qty), amount(record.price), amount_or_zero(record.fee)
+            moves = account.moves_with_fee(assets, record)
         except AmountTextError:
             return  # counted by the orders fold
-        moves = account.moves(assets, qty, price, is_buy=record.side == "BUY")
-        if fee:
-            paid_in = record.fee_asset or ""
-            moves[paid_in] = moves.get(paid_in, ZERO) - fee
         for asset, change in moves.items():
             self.mine[asset] = self.mine.get(asset, ZERO) + change
 
-    def _note(self, kind: str, record: JournalLine, what: str) -> None:
+    def note(self, kind: str, line: Numbered, what: str) -> None:
+        """See rule 4."""
         if self._is_due:
-            self.problems.note(kind, f"seq {record.seq}", what)
+            super().note(kind, line, what)
 
     def _reconciled(self, record: ReconciledLine) -> None:
         if record.failed:
@@ -99,7 +93,7 @@ class BalancesFold:
                 self._told[asset] = sum((amount(part) for part in pair), ZERO)
             accepted = {asset: amount(total) for asset, total in record.accepted.items()}
         except (AmountTextError, TypeError):
-            self._note("bad_amount", record, "a balance of it is no amount")
+            self.note("bad_amount", record, "a balance of it is no amount")
             return
         self.last_seq = record.seq
         self._is_clean(record)
@@ -114,7 +108,7 @@ class BalancesFold:
         is_clean = classes <= STANDS_NOT
         if is_clean is not record.clean:
             what = f"clean {record.clean} is stated, its differences are {sorted(classes)}"
-            self._note("balance_differs", record, what)
+            self.note("balance_differs", record, what)
 
     def _compare(self, record: ReconciledLine) -> None:
         named = {
@@ -129,17 +123,11 @@ class BalancesFold:
             if pair is None:
                 if mine != stated:
                     what = f"{asset} {text_of(stated)} is stated, {text_of(mine)} by the trades"
-                    self._note("balance_differs", record, f"{what} and fees of the lines before")
+                    self.note("balance_differs", record, f"{what} and fees of the lines before")
             elif not _is_pair(pair, mine, stated):
                 what = f"{asset}: a difference of {pair[0]} and {pair[1]} is stated, "
                 what += f"it is {text_of(mine)} by the lines before and {text_of(stated)} told"
-                self._note("balance_differs", record, what)
-
-    def result(self) -> dict[str, Any]:
-        """How many balances were derived again, and what is wrong; nothing of older journals."""
-        if not self.checked:
-            return {}
-        return {"checked": self.checked, "problems": self.problems.plain()}
+                self.note("balance_differs", record, what)
 
 
 def _is_pair(pair: tuple[str, str], mine: Decimal, stated: Decimal) -> bool:

@@ -12,13 +12,13 @@ Rules of this file:
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+import msgspec
 
+from evidence.folds.account_models import pairs_of
 from evidence.folds.histogram import Histogram
-from evidence.folds.journal_fold import Handler, Recent
+from evidence.folds.journal_fold import ComparingFold, Handler, Recent
 from evidence.folds.position_fold import Holding
 from evidence.read.bot_lines import (
     BotAnsweredLine,
@@ -27,9 +27,7 @@ from evidence.read.bot_lines import (
     BotSwitchedLine,
     BotThrottledLine,
 )
-from evidence.read.bot_proofs import public_key_of, wrong_with, wrong_with_list
 from evidence.read.exact_amounts import AmountTextError, amount, amount_or_zero, text_of
-from evidence.read.integrity import Faults
 from evidence.read.journal_lines import (
     FillLine,
     HeartbeatLine,
@@ -46,6 +44,9 @@ from evidence.read.journal_lines import (
     SessionStopLine,
 )
 
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
 PREFIX = "bot:"
 LET_IN = frozenset({"active", "gone"})
 """States of a bot that may place; one that is gone is back with its next order."""
@@ -54,8 +55,7 @@ PLACES, REPLACES, LISTS = "BotPlace", "BotReplace", "BotPlaceList"
 _CHECKED = ("instrument_id", "side", "order_type")
 
 
-@dataclass(slots=True)
-class BotRequestSeen:
+class BotRequestSeen(msgspec.Struct):
     """A request to place that waits for its line."""
 
     bot: str
@@ -69,24 +69,23 @@ class BotRequestSeen:
     """The order that the others of the list are pending behind."""
 
 
-@dataclass(slots=True)
-class Bot:
+class Bot(msgspec.Struct):
     """One bot, from its own lines."""
 
     requests: int = 0
     proven: int = 0
     attested: int = 0
     orders: int = 0
-    filled: set[str] = field(default_factory=set)
+    filled: set[str] = set()
     fills: int = 0
     rejects: int = 0
-    denied: dict[str, int] = field(default_factory=dict)
-    refused: dict[str, int] = field(default_factory=dict)
+    denied: dict[str, int] = {}
+    refused: dict[str, int] = {}
     throttled: int = 0
-    states: list[str] = field(default_factory=list)
-    waits: Histogram = field(default_factory=Histogram)
+    states: list[str] = []
+    waits: Histogram = msgspec.field(default_factory=Histogram)
     """Nanoseconds from the line of a request to that of its answer, the venue's share included."""
-    holdings: dict[str, Holding] = field(default_factory=dict)
+    holdings: dict[str, Holding] = {}
 
     def plain(self) -> dict[str, Any]:
         """Its row of the report."""
@@ -119,15 +118,14 @@ ASKED_KEPT = 20_000
 """Of so many requests it is known when they came."""
 
 
-class BotsFold:
+class BotsFold(ComparingFold):
     """Requests against lines, lines against requests, and each bot's own account."""
 
     name = "bots"
 
     def __init__(self) -> None:
         self.bots: dict[str, Bot] = {}
-        self.problems = Faults()
-        self.checked = 0
+        super().__init__()
         self._open: dict[int, BotRequestSeen] = {}
         self._asked_ns: dict[int, tuple[int, object]] = {}
         """When the requests of this run came that have no answer yet."""
@@ -152,7 +150,7 @@ class BotsFold:
         return {
             RunStartLine: self._run_start,
             SessionStartLine: self._session_start,
-            InstrumentsLine: self._instruments,
+            InstrumentsLine: lambda line: self._pairs.update(pairs_of(line)),
             BotInputLine: self._input,
             OrderApprovedLine: self._approved,
             OrderDeniedLine: self._denied,
@@ -168,9 +166,6 @@ class BotsFold:
             SessionStopLine: self._later,
             RunStopLine: self._later,
         }
-
-    def _note(self, kind: str, record: JournalLine, what: str) -> None:
-        self.problems.note(kind, f"seq {record.seq}", what)
 
     def _bot(self, name: str) -> Bot:
         return self.bots.setdefault(name, Bot())
@@ -193,17 +188,14 @@ class BotsFold:
                 self._bot(spec["name"])
                 if isinstance(told := spec.get("stops_reduce_only"), bool):
                     self._reduces[spec["name"]] = told
+                from evidence.read.bot_proofs import public_key_of  # noqa: PLC0415 - bots alone
+
                 key = public_key_of(spec.get("public_key"))
                 known = self._keys.get(spec["name"])
                 if key is not None:
                     self._keys[spec["name"]] = key
                 elif known is not None:
-                    self._note("key_withdrawn", record, f"{spec['name']} has no key any more")
-
-    def _instruments(self, record: InstrumentsLine) -> None:
-        for one in record.instruments:
-            pair = (str(one.get("base")), str(one.get("quote")))
-            self._pairs[str(one.get("symbol"))] = pair
+                    self.note("key_withdrawn", record, f"{spec['name']} has no key any more")
 
     # ------------------------------------------------------------------ requests
     def _input(self, record: BotInputLine) -> None:
@@ -215,15 +207,15 @@ class BotsFold:
                 del self._asked_ns[next(iter(self._asked_ns))]
         if kind not in (PLACES, REPLACES, LISTS):
             return
-        places = _places_of(str(kind), record.input)
+        places = places_of(str(kind), record.input)
         name = record.input.get("bot")
         if not places or not isinstance(name, str) or type(request) is not int:
-            self._note("request_unreadable", record, "a request that names no bot or no order")
+            self.note("request_unreadable", record, "a request that names no bot or no order")
             return
         bot = self._bot(name)
         bot.requests += 1
         if request in self._open or request in self._ended:
-            self._note("request_twice", record, f"request {request} stands twice")
+            self.note("request_twice", record, f"request {request} stands twice")
         if kind != PLACES or not places[0].get("is_test"):  # a replace or a list is never a test
             list_id = str(record.input.get("list_id", "")) if kind == LISTS else ""
             is_oto = kind == LISTS and record.input.get("contingency") == "OTO"
@@ -234,12 +226,14 @@ class BotsFold:
         if not proof or key is None:  # before the first session no key is told, and nothing leaves
             bot.attested += 1
             return
+        from evidence.read.bot_proofs import wrong_with, wrong_with_list  # noqa: PLC0415
+
         if kind == LISTS:
             wrong = wrong_with_list(str(proof), record.input, key)
         else:
             wrong = wrong_with(str(proof), places[0], key)
         if wrong:
-            self._note("proof", record, f"request {request} of {name}: {wrong}")
+            self.note("proof", record, f"request {request} of {name}: {wrong}")
         else:
             bot.proven += 1
 
@@ -248,7 +242,7 @@ class BotsFold:
         for request, asked in [*self._open.items()]:
             if record.seq > asked.seq and not self._may_be_turn(record, asked):
                 what = f"request {request} of {asked.bot} ended in no line: a denial is absent"
-                self.problems.note("request_without_end", f"seq {asked.seq}", what)
+                self.note("request_without_end", asked, what)
                 del self._open[request]
                 self._ended.add(request)
 
@@ -265,13 +259,13 @@ class BotsFold:
         `listed`: the place of its order in a list, as the line states it.
         """
         if not isinstance(owner, dict):
-            self._note("owner_absent", record, f"{what} of a bot without its request")
+            self.note("owner_absent", record, f"{what} of a bot without its request")
             return None
         request = owner.get("request")
         asked = self._open.get(request) if type(request) is int else None
         if asked is None or type(request) is not int:
             kind = "ended_twice" if request in self._ended else "never_asked"
-            self._note(kind, record, f"{what} names request {request}, which is not open")
+            self.note(kind, record, f"{what} names request {request}, which is not open")
             return None
         own_id, place = owner.get("client_order_id"), asked.places[0]
         if asked.list_id and what != "refused":
@@ -280,9 +274,9 @@ class BotsFold:
             said = listed.get("bot_list_id") if isinstance(listed, dict) else None
             if said != asked.list_id:
                 text = f"asked for list {asked.list_id}, {what} for {said}"
-                self._note("list_differs", record, text)
+                self.note("list_differs", record, text)
         elif listed is not None:
-            self._note("list_differs", record, f"{what} in a list that nobody asked for")
+            self.note("list_differs", record, f"{what} in a list that nobody asked for")
         if isinstance(record, OrderApprovedLine | OrderDeniedLine):
             self._hold_cover(record, asked.first, place)
         if isinstance(record, OrderApprovedLine):
@@ -290,9 +284,9 @@ class BotsFold:
         theirs = asked.list_id if asked.list_id and what == "refused" else None
         if own_id != (theirs or place.get("client_order_id")):
             asked_as = theirs or place.get("client_order_id")
-            self._note("ids_differ", record, f"asked as {asked_as}, {what} as {owner}")
+            self.note("ids_differ", record, f"asked as {asked_as}, {what} as {owner}")
         if owner.get("bot") != asked.bot:
-            self._note("owner_differs", record, f"asked by {asked.bot}, {what} for {owner}")
+            self.note("owner_differs", record, f"asked by {asked.bot}, {what} for {owner}")
         asked.places.remove(place)
         if what != "approved" or not asked.places:
             del self._open[request]
@@ -314,14 +308,14 @@ class BotsFold:
             brings = "0" if first.get("side") == place.get("side") else first.get("qty")
         self._covers = self._covers or stated is not None
         if self._covers and not _is_same(brings, stated):  # older builds stated none
-            self._note("cover_differs", record, f"{brings} comes before, {stated} decided")
+            self.note("cover_differs", record, f"{brings} comes before, {stated} decided")
 
     def _hold_reduce_only(self, record: OrderApprovedLine, bot: str) -> None:
         """Stops only reduce where the session's line says so of the bot, and nothing else does."""
         told = self._reduces.get(bot)
         if told is not None and record.reduce_only != (told and record.order_type in STOP_TYPES):
             text = f"{record.order_type} with reduce_only {record.reduce_only}: the session's line "
-            self._note("reduce_only_differs", record, f"{text}says stops_reduce_only {told}")
+            self.note("reduce_only_differs", record, f"{text}says stops_reduce_only {told}")
 
     # ------------------------------------------------------------------ lines
     def _approved(self, record: OrderApprovedLine) -> None:
@@ -329,7 +323,7 @@ class BotsFold:
         if name is None:
             return
         if state := self._shut.get(name):
-            self._note("order_of_shut_out", record, f"an order of {name}, which is {state}")
+            self.note("order_of_shut_out", record, f"an order of {name}, which is {state}")
         bot = self._bot(name)
         bot.orders += 1
         self._owners[record.client_order_id] = name
@@ -363,10 +357,10 @@ class BotsFold:
         is_bots = record.strategy_id.startswith(PREFIX)
         name = record.strategy_id.removeprefix(PREFIX)
         if is_bots and name not in self._named and isinstance(record, OrderApprovedLine):
-            self._note("not_named", record, f"bot {name} is not among those of the session's start")
+            self.note("not_named", record, f"bot {name} is not among those of the session's start")
         if isinstance(owner, dict) and (not is_bots or owner.get("bot") != name):
             what = f"strategy {record.strategy_id}, owner {owner.get('bot')}"
-            self._note("owner_differs", record, what)
+            self.note("owner_differs", record, what)
         return name if is_bots else None
 
     def _hold(
@@ -380,7 +374,7 @@ class BotsFold:
         for name in _CHECKED:
             if getattr(record, name) != place.get(name):
                 what = f"{name} {place.get(name)} asked for, {getattr(record, name)} decided"
-                self._note("order_differs", record, what)
+                self.note("order_differs", record, what)
         wanted = {"price": (place.get("price"), record.price)}
         quote_qty = place.get("quote_qty")
         if quote_qty is None:
@@ -391,16 +385,16 @@ class BotsFold:
         for what, (theirs, ours) in wanted.items():
             if not _is_same(theirs, ours):
                 text = f"{what} {theirs} asked for, {ours} decided"
-                self._note("order_differs", record, text)
+                self.note("order_differs", record, text)
 
     def _answered(self, record: BotAnsweredLine) -> None:
         asked_ns, bot = self._asked_ns.pop(record.request, (None, record.bot))
         if bot != record.bot:
             what = f"request {record.request} is {bot}'s, and {record.bot} was answered"
-            self._note("owner_differs", record, what)
+            self.note("owner_differs", record, what)
         if asked_ns is not None and record.wait_ns != record.ts_ns - asked_ns:
             what = f"{record.bot} waited {record.wait_ns} ns as stated, "
-            self._note("wait_differs", record, f"{what}{record.ts_ns - asked_ns} by the lines")
+            self.note("wait_differs", record, f"{what}{record.ts_ns - asked_ns} by the lines")
         if record.kind in ("place", "place_list"):
             self._bot(record.bot).waits.add(record.wait_ns)
         for one in record.orders:
@@ -408,7 +402,7 @@ class BotsFold:
             owner = self._owners.get(cid)
             if owner != record.bot and (owner is not None or self._is_whole):
                 whose = f"{owner}'s" if owner else "nobody's"
-                self._note("told_of_another", record, f"{record.bot} was told of {whose} {cid}")
+                self.note("told_of_another", record, f"{record.bot} was told of {whose} {cid}")
 
     def _switched(self, record: BotSwitchedLine) -> None:
         self._bot(record.bot).states.append(f"{record.state} by {record.by}: {record.reason}")
@@ -472,7 +466,7 @@ def _is_same(asked: object, decided: object) -> bool:
         return str(asked) == str(decided)
 
 
-def _places_of(kind: str, asked: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def places_of(kind: str, asked: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """The orders that a request asks for; empty where it is not readable."""
     found = {PLACES: [asked], REPLACES: [asked.get("place")], LISTS: asked.get("orders")}[kind]
     if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):

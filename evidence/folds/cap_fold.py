@@ -10,12 +10,13 @@ Rules of this file:
 
 from bisect import bisect_right
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from decimal import Decimal
 from operator import itemgetter
 from typing import Any
 
-from evidence.folds.account_models import SpotBooks, account_of
+import msgspec
+
+from evidence.folds.account_models import SpotBooks, account_of, pairs_of
 from evidence.folds.alert_watch import AlertWatch
 from evidence.folds.exposure_fold import (
     CapTable,
@@ -68,34 +69,50 @@ STRICTER_WHEN_HIGHER = frozenset({"duplicate_window_ms", "market_slippage_bps"})
 """Numbers whose safe direction the ending of their name does not tell."""
 
 
-@dataclass(slots=True)
-class Utilisation:
+class Utilisation(msgspec.Struct):
     """How one cap was used over time."""
 
     limit: Decimal = ZERO
     used_max: Decimal = ZERO
     percent_max: int = 0
     place: str = ""
-    percents: Histogram = field(default_factory=Histogram)
-    band_ns: dict[int, int] = field(default_factory=dict)
+    percents: Histogram = msgspec.field(default_factory=Histogram)
+    band_ns: dict[int, int] = {}
+    used_now: Decimal = NEVER
     percent_now: int = 0
+    times: int = 0
+    """How often in a row the use of now was found, first and last when."""
     since_ns: int = 0
+    last_ns: int = 0
 
     def move(self, use: Use, ts_ns: int, place: str) -> None:
-        """Record a new value of the use; the old one held until now."""
-        percent = int(use.used * 100 / use.limit) if use.limit else (101 if use.used > 0 else 0)
-        if self.since_ns:
-            for band in BANDS_PERCENT:
-                if self.percent_now >= band:
-                    lasted = ts_ns - self.since_ns
-                    self.band_ns[band] = self.band_ns.get(band, 0) + lasted
-        self.percent_now, self.since_ns, self.limit = percent, ts_ns, use.limit
-        self.percents.add(percent)
-        if use.used > self.used_max:
-            self.used_max, self.percent_max, self.place = use.used, percent, place
+        """Record a value of the use; most are the one before."""
+        if use.used == self.used_now and use.limit == self.limit:
+            self.times += 1
+            self.last_ns = ts_ns
+            return
+        self._settle(ts_ns)
+        used, limit = use.used, use.limit
+        percent = int(used * 100 / limit) if limit else (101 if used > 0 else 0)
+        self.used_now, self.percent_now, self.limit = used, percent, limit
+        self.times, self.since_ns, self.last_ns = 1, ts_ns, ts_ns
+        if used > self.used_max:
+            self.used_max, self.percent_max, self.place = used, percent, place
+
+    def _settle(self, ts_ns: int) -> None:
+        """Count the use of now, which held until then."""
+        if not self.times:
+            return
+        self.percents.add(self.percent_now, self.times)
+        self.times = 0
+        for band in BANDS_PERCENT if self.since_ns else ():
+            if self.percent_now >= band:
+                self.band_ns[band] = self.band_ns.get(band, 0) + ts_ns - self.since_ns
+        self.since_ns = ts_ns
 
     def plain(self) -> dict[str, Any]:
         """The row of a report."""
+        self._settle(self.last_ns)
         return {
             "limit": text_of(self.limit),
             "used_max": text_of(self.used_max),
@@ -219,9 +236,9 @@ class CapsFold:
             self.problems.note("caps_loosened", f"seq {record.seq}", what)
 
     def _instruments(self, record: InstrumentsLine) -> None:
+        self.assets |= pairs_of(record)
         for one in record.instruments:
             symbol, account = str(one.get("symbol")), account_of(one)
-            self.assets[symbol] = (str(one.get("base")), str(one.get("quote")))
             if account is None:
                 what = f"{symbol}: instruments of kind {one.get('kind')!r} are not known here"
                 self.problems.note("kind_unknown", f"seq {record.seq}", what)
@@ -324,14 +341,7 @@ class CapsFold:
             self.book.end(record.client_order_id, is_filled=False)
 
     def _amended(self, record: OrderAmendedLine) -> None:
-        order = self.book.working.get(record.client_order_id)
-        if order is None:
-            return
-        try:
-            cut = amount(record.old_qty) - amount(record.qty)
-        except AmountTextError:
-            return  # counted by the orders fold
-        self.book.amend(record.client_order_id, max(order.leaves - cut, ZERO))
+        self.book.cut(record.client_order_id, record)
 
     def _fill(self, record: FillLine) -> None:
         if not self.seen.is_new(record.exec_id):

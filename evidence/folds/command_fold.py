@@ -15,8 +15,7 @@ Rules of this file:
 from collections.abc import Mapping
 from typing import Any
 
-from evidence.folds.journal_fold import Handler
-from evidence.read.integrity import Faults
+from evidence.folds.journal_fold import ComparingFold, Handler
 from evidence.read.journal_lines import (
     CapsChangedLine,
     CheckpointLine,
@@ -49,14 +48,13 @@ NEEDS: Mapping[str, tuple[str, ...]] = {"disconnect": (_LOST, _MADE), "reconcile
 """Drill -> what stands in the journal between the line before it and its own, when it passed."""
 
 
-class DeedsFold:
+class DeedsFold(ComparingFold):
     """Counts accepted commands, and uses one up for each event that needs one."""
 
     name = "deeds"
 
     def __init__(self) -> None:
-        self.problems = Faults()
-        self.checked = 0
+        super().__init__()
         self._is_due = False
         self._accepted: dict[str, int] = {}
         self._drill_asked = 0
@@ -107,7 +105,7 @@ class DeedsFold:
         """At an orderly end, report an accepted kill that has no line."""
         if self._is_due and self._kills_asked and not self._kill_lines:
             what = f"the kill asked for at seq {self._kills_asked} has no line"
-            self._note("kill_absent", record, what)
+            self.note("kill_absent", record, what)
         if self._is_told and self._checkpoint:
             self._end(record, is_orderly=record.seq - self._checkpoint <= ITS_LAST_LINES)
 
@@ -118,7 +116,7 @@ class DeedsFold:
         if (failed and is_orderly) or not (record.exit_code or is_orderly or self._has_fault):
             stands = "a" if is_orderly else "no"
             what = f"exit code {record.exit_code} ({record.reason}) is stated, and {stands} "
-            self._note("end_differs", record, f"{what}checkpoint stands before the end")
+            self.note("end_differs", record, f"{what}checkpoint stands before the end")
 
     def _command(self, record: CommandLine) -> None:
         if record.outcome != ACCEPTED:
@@ -132,7 +130,7 @@ class DeedsFold:
         elif record.method == _DRILL:
             if self._is_due and self._drill_asked:
                 what = f"the drill asked for at seq {self._drill_asked} has no line"
-                self._note("drill_absent", record, what)
+                self.note("drill_absent", record, what)
             self._drill_asked, self._drill_id = record.seq, record.command_id
             self._seen.clear()
 
@@ -143,7 +141,7 @@ class DeedsFold:
         left = self._accepted.get(method, 0)
         self._accepted[method] = max(0, left - 1)
         if not left:
-            self._note("uncommanded", record, f"{what} without an accepted command {method!r}")
+            self.note("uncommanded", record, f"{what} without an accepted command {method!r}")
 
     def _recovery(self, record: RecoveryLine) -> None:
         self._has_recovered = True
@@ -153,10 +151,10 @@ class DeedsFold:
         ended = self._run_seq - 1
         if record.from_seq != ended:
             what = f"the boot found a journal of {record.from_seq} lines, {ended} stand before it"
-            self._note("recovery_differs", record, what)
+            self.note("recovery_differs", record, what)
         elif self._checkpoint is not None and record.checkpoint_seq != self._checkpoint:
             what = f"the boot began at checkpoint {record.checkpoint_seq}, the last one before it "
-            self._note("recovery_differs", record, what + f"is {self._checkpoint}")
+            self.note("recovery_differs", record, what + f"is {self._checkpoint}")
 
     def _on_checkpoint(self, record: CheckpointLine) -> None:
         self._checkpoint = record.seq
@@ -166,7 +164,7 @@ class DeedsFold:
         self._is_active = False
         if self._is_due and not (self._has_recovered and self._has_compared):
             absent = "comparison with the venue" if self._has_recovered else "line of its recovery"
-            self._note("uncompared", record, f"a session in a run without a {absent}")
+            self.note("uncompared", record, f"a session in a run without a {absent}")
 
     def _trading_state(self, record: TradingStateChangeLine) -> None:
         self._is_active = self._is_active or record.new == _ACTIVE
@@ -174,7 +172,7 @@ class DeedsFold:
     def _approved(self, record: OrderApprovedLine) -> None:
         if self._is_due and not self._is_active:
             self._is_active = True  # told once
-            self._note("never_active", record, "an order of a session that was never ACTIVE")
+            self.note("never_active", record, "an order of a session that was never ACTIVE")
 
     def _reconciled(self, _: ReconciledLine) -> None:
         self._has_compared = True
@@ -195,20 +193,17 @@ class DeedsFold:
         self.checked += 1
         if not self._accepted.get(_DRILL):
             what = f"a drill {record.drill} without an accepted command 'drill'"
-            self._note("uncommanded", record, what)
+            self.note("uncommanded", record, what)
         absent = [one for one in NEEDS.get(record.drill, ()) if one not in seen]
         if record.passed and absent:
             what = f"drill {record.drill} says passed, but no {' nor '.join(absent)} before it"
-            self._note("drill_false", record, what)
+            self.note("drill_false", record, what)
 
     def _faulty(self, _: JournalFaultLine) -> None:
         self._has_fault = True
 
     def _kill(self, _: KillLine) -> None:
         self._kill_lines += 1
-
-    def _note(self, kind: str, record: JournalLine, what: str) -> None:
-        self.problems.note(kind, f"seq {record.seq}", what)
 
     def result(self) -> dict[str, Any]:
         """How many deeds were held against their commands, and what is wrong."""

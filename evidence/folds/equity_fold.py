@@ -13,13 +13,13 @@ Rules of this file:
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from evidence.folds.journal_fold import Handler, Recent
+import msgspec
+
+from evidence.folds.journal_fold import ComparingFold, Handler, Recent
 from evidence.read.exact_amounts import ZERO, AmountTextError, amount, amount_or_zero, text_of
-from evidence.read.integrity import Faults
 from evidence.read.journal_lines import (
     EquityLine,
     FillLine,
@@ -37,8 +37,7 @@ NO_VALUE = (AttributeError, IndexError, KeyError, TypeError, AmountTextError)
 """A decision that does not state what it is derived from; the recheck tells of a broken one."""
 
 
-@dataclass(slots=True)
-class Traded:
+class Traded(msgspec.Struct):
     """One instrument since the books' epoch."""
 
     base: str
@@ -47,8 +46,7 @@ class Traded:
     cash: Decimal = ZERO
 
 
-@dataclass(frozen=True, slots=True)
-class LossesStated:
+class LossesStated(msgspec.Struct, frozen=True):
     """Losses that do not follow from the equity line before them."""
 
     seq: int
@@ -57,14 +55,13 @@ class LossesStated:
     stated: tuple[Decimal, ...]
 
 
-class EquityFold:
+class EquityFold(ComparingFold):
     """Values the books at every decision."""
 
     name = "equity"
 
     def __init__(self) -> None:
-        self.problems = Faults()
-        self.checked = 0
+        super().__init__()
         self._assets: dict[str, tuple[str, str]] = {}
         self._traded: dict[str, Traded] = {}
         self._owed: dict[str, Decimal] = {}
@@ -88,9 +85,6 @@ class EquityFold:
             OrderDeniedLine: self._decided,
             ReconciledLine: self._reconciled,
         }
-
-    def _note(self, kind: str, seq: int, what: str) -> None:
-        self.problems.note(kind, f"seq {seq}", what)
 
     # ------------------------------------------------------------------ books
     def _run_start(self, _: RunStartLine) -> None:
@@ -149,7 +143,7 @@ class EquityFold:
         if stated != mine:
             if not _is_crossed(inputs):  # else it was valued at the touch before
                 what = f"equity {text_of(stated)} is stated, {text_of(mine)} by the trades before "
-                self._note("equity_differs", record.seq, what + "it and its own prices")
+                self.note("equity_differs", record, what + "it and its own prices")
             return
         try:
             losses = tuple(amount(row[0]) for row in standing["losses"][: len(LOSSES)])
@@ -196,7 +190,7 @@ class EquityFold:
             mine = self._losses_of(one.equity)
             if mine is not None and mine != one.stated:
                 what = f"losses {_texts(one.stated)} are stated, {_texts(mine)} by the equity line "
-                self._note("losses_differ", one.seq, f"{what}before it")
+                self.note("losses_differ", one, f"{what}before it")
 
     def _equity(self, record: EquityLine) -> None:
         self._settle(record.ts_ns)
@@ -220,7 +214,7 @@ class EquityFold:
         ):
             if stated != mine:
                 what = f"{name} {text_of(stated)} is stated, {text_of(mine)} by its other figures"
-                self._note("equity_differs", record.seq, what)
+                self.note("equity_differs", record, what)
 
     def result(self) -> dict[str, Any]:
         """How many values were derived again, and what is wrong; nothing where none is stated."""

@@ -13,19 +13,21 @@ Rules of this file:
 
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
+import msgspec
+
 from evidence.read.exact_amounts import NS_PER_S, ZERO, AmountTextError, amount, text_of
+from evidence.read.journal_lines import OrderAmendedLine
 
 UNLIMITED = Decimal(10) ** 28
 HOUR_NS = 3600 * NS_PER_S
 DAY_NS = 24 * HOUR_NS
 
 
-@dataclass(slots=True)
-class Working:
+class Working(msgspec.Struct):
     """One open order."""
 
     symbol: str
@@ -40,8 +42,7 @@ class Working:
     """How much of it the sums hold."""
 
 
-@dataclass(slots=True)
-class Ahead:
+class Ahead(msgspec.Struct):
     """An order that others are pending behind, until it and they have ended."""
 
     is_buy: bool
@@ -61,8 +62,7 @@ class Ahead:
         return max(order.leaves - self.leaves, ZERO)
 
 
-@dataclass(slots=True)
-class SymbolExposure:
+class SymbolExposure(msgspec.Struct):
     """One symbol: position, open quantity and value on each side."""
 
     position: Decimal = ZERO
@@ -100,15 +100,14 @@ class SymbolExposure:
         return max(held + self.buy_value, self.sell_value - held, ZERO)
 
 
-@dataclass(slots=True)
-class ExposureBook:
+class ExposureBook(msgspec.Struct):
     """The books of all symbols, and the times of placements within the rolling windows."""
 
-    symbols: dict[str, SymbolExposure] = field(default_factory=dict)
-    working: dict[str, Working] = field(default_factory=dict)
-    ahead: dict[str, Ahead] = field(default_factory=dict)
-    placed_hour: deque[int] = field(default_factory=deque)
-    placed_day: deque[int] = field(default_factory=deque)
+    symbols: dict[str, SymbolExposure] = {}
+    working: dict[str, Working] = {}
+    ahead: dict[str, Ahead] = {}
+    placed_hour: deque[int] = msgspec.field(default_factory=deque)
+    placed_day: deque[int] = msgspec.field(default_factory=deque)
 
     def book(self, symbol: str) -> SymbolExposure:
         """One symbol's book, made when first asked for."""
@@ -162,6 +161,14 @@ class ExposureBook:
             ahead.has_begun = True
             self.book(order.symbol).arriving += ahead.leaves if ahead.is_buy else -ahead.leaves
             self._recount_behind(order.first)
+
+    def cut(self, key: str, record: OrderAmendedLine) -> None:
+        """Make an order smaller by as much as the venue says."""
+        order = self.working.get(key)
+        if order is not None:
+            with suppress(AmountTextError):  # counted by the orders fold
+                cut = amount(record.old_qty) - amount(record.qty)
+                self.amend(key, max(order.leaves - cut, ZERO))
 
     def amend(self, key: str, leaves: Decimal) -> None:
         """Set how much of an order can still fill, after an amend."""
@@ -218,11 +225,15 @@ class ExposureBook:
             return [order]
         return [one for one in self.working.values() if one.oco == order.oco]
 
+    def worst_of(self, order: Working) -> Working | None:
+        """Of the open orders that exclude each other the one that counts; None: none is open."""
+        together = self._together(order)
+        return max(together, key=lambda one: (one.leaves, one.price), default=None)
+
     def _recount(self, order: Working) -> None:
         """Have the sums hold the worst of the orders that exclude each other, and that alone."""
-        together = self._together(order)
-        worst = max(together, key=lambda one: (one.leaves, one.price), default=None)
-        for one in together:
+        worst = self.worst_of(order)
+        for one in self._together(order):
             ahead = self.ahead.get(one.first)
             adds = one.leaves if ahead is None else ahead.adds(one)
             self._shift(self.book(one.symbol), one, adds if one is worst else ZERO)
@@ -307,8 +318,7 @@ def _limit(value: object) -> Decimal:
         return ZERO
 
 
-@dataclass(slots=True)
-class Use:
+class Use(msgspec.Struct):
     """How much of one cap is used at one moment."""
 
     cap: str

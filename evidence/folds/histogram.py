@@ -1,7 +1,8 @@
 """Percentiles in bounded memory: logarithmic buckets under one percent, exact ends, mergeable."""
 
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 SLOTS_MAX = 240
 _SUB_BITS = 7
@@ -9,12 +10,11 @@ _SUB_BITS = 7
 CURVE_PER_MILLE = (1, 50, 100, 200, 300, 400, 500, 600, 700, 800, 900, 950, 990, 999, 1000)
 
 
-@dataclass(slots=True)
-class Series:
+class Series(msgspec.Struct):
     """Counts over time in at most `SLOTS_MAX` slots; the slots widen as the record grows longer."""
 
     width_ns: int = 1_000_000_000
-    slots: dict[int, int] = field(default_factory=dict)
+    slots: dict[int, int] = {}
 
     def add(self, ts_ns: int) -> None:
         """Count one event."""
@@ -33,24 +33,23 @@ class Series:
         return {"width_ns": self.width_ns, "points": points}
 
 
-@dataclass(slots=True)
-class Histogram:
+class Histogram(msgspec.Struct):
     """Non-negative integers (nanoseconds, counts). Percentiles name a bucket's upper edge."""
 
-    buckets: dict[int, int] = field(default_factory=dict)
+    buckets: dict[int, int] = {}
     count: int = 0
     low: int = 0
     high: int = 0
 
-    def add(self, value: int) -> None:
-        """Count one value; below zero counts as zero."""
+    def add(self, value: int, times: int = 1) -> None:
+        """Count a value, so many times; below zero counts as zero."""
         value = max(value, 0)
         self.low = value if self.count == 0 else min(self.low, value)
         self.high = max(self.high, value)
-        self.count += 1
+        self.count += times
         shift = max(value.bit_length() - _SUB_BITS - 1, 0)
         key = (value >> shift) + (shift << (_SUB_BITS + 1))
-        self.buckets[key] = self.buckets.get(key, 0) + 1
+        self.buckets[key] = self.buckets.get(key, 0) + times
 
     def merge(self, other: "Histogram") -> None:
         """Add another histogram's values."""

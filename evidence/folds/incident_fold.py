@@ -1,8 +1,9 @@
 """Incidents, storms, commands, kills and drills: what went wrong, what was done, what was tried."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from evidence.folds.drill_fold import FALSE, OPEN, decided, longest
 from evidence.folds.journal_fold import Handler
@@ -35,8 +36,7 @@ KEPT = 500
 """So many commands, kills and alerts are shown; the counts go on."""
 
 
-@dataclass(slots=True)
-class IncidentSummary:
+class IncidentSummary(msgspec.Struct):
     """One stop trigger."""
 
     incident_id: str
@@ -54,18 +54,11 @@ class IncidentSummary:
 
     def plain(self) -> dict[str, Any]:
         """The incident as a report shows it."""
-        return {
-            "incident_id": self.incident_id,
-            "trigger": self.trigger,
-            "msg": self.msg,
-            "symbol": self.symbol,
-            "opened_seq": self.opened_seq,
-            "opened_ns": self.opened_ns,
-            "session_id": self.session_id,
-            "resolved_by": self.resolved_by,
-            "has_note": self.has_note,
-            **({"bot": self.bot} if self.bot else {}),
-        }
+        shown = msgspec.structs.asdict(self)
+        del shown["resolved_seq"]
+        if not self.bot:
+            del shown["bot"]
+        return shown
 
 
 def _bot_in(context: object) -> str:

@@ -16,13 +16,12 @@ Rules of this file:
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
 
-from evidence.folds.journal_fold import Handler
+import msgspec
+
+from evidence.folds.journal_fold import ComparingFold, Handler
 from evidence.read.exact_amounts import NS_PER_MS, NS_PER_S, AmountTextError, amount, amount_or_zero
-from evidence.read.integrity import Faults
 from evidence.read.journal_lines import (
     CancelRejectLine,
     CancelRequestedLine,
@@ -50,8 +49,7 @@ EARLIER_NS = 60 * NS_PER_S
 KEPT_MAX = 1_000
 
 
-@dataclass(slots=True)
-class Kill:
+class Kill(msgspec.Struct):
     """One kill, as its lines and those around it tell."""
 
     first: KillLine
@@ -62,14 +60,14 @@ class Kill:
     round_trip_ns: int = 0
     sampled_ns: int = 0
     """The last sample of the venue's clock before it."""
-    stated: dict[str, object] = field(default_factory=dict)
+    stated: dict[str, object] = {}
     """Figures of the steps so far."""
-    others: set[str] = field(default_factory=set)
+    others: set[str] = set()
     """Others' open orders of the comparison before it."""
-    asked: dict[str, int] = field(default_factory=dict)
+    asked: dict[str, int] = {}
     """Orders whose cancel was asked for since, and how often."""
-    refused: set[str] = field(default_factory=set)
-    ended: dict[str, OrderStateLine] = field(default_factory=dict)
+    refused: set[str] = set()
+    ended: dict[str, OrderStateLine] = {}
     """Orders that ended CANCELED since, and in `EARLIER_NS` before its first line."""
 
     has_company: bool = False
@@ -116,14 +114,13 @@ class Kill:
         return len({gone[cid].order_list_id or cid for cid in self.refused & gone.keys()})
 
 
-class KillsFold:
+class KillsFold(ComparingFold):
     """Follows each kill from its first step until the latch is opened or the run ends."""
 
     name = "kills"
 
     def __init__(self) -> None:
-        self.problems = Faults()
-        self.checked = 0
+        super().__init__()
         self.kills: list[Kill] = []
         """For the venue's books: the first `KEPT_MAX`."""
         self._is_due = False
@@ -159,7 +156,7 @@ class KillsFold:
         self.checked += 1
         if stated != mine:
             what = f"{name} {stated} is stated, {mine} by the lines beside it"
-            self.problems.note("kill_differs", f"seq {record.seq}", what)
+            self.note("kill_differs", record, what)
 
     # ------------------------------------------------------------------ steps
     def _run_start(self, record: RunStartLine) -> None:
@@ -307,12 +304,6 @@ class KillsFold:
             return
         mine = min(max(kill.canceled, kill.least), len(kill.gone))
         self._differs(kill.last, "canceled", kill.canceled, mine)
-
-    def result(self) -> dict[str, Any]:
-        """How many figures were compared, and what is wrong; nothing where no kill states any."""
-        if not self.checked:
-            return {}
-        return {"checked": self.checked, "problems": self.problems.plain()}
 
 
 def _ns_of(figure: object) -> int:

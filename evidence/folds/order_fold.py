@@ -10,14 +10,15 @@ Rules of this file:
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
+
+import msgspec
 
 from evidence.folds.exposure_fold import first_before, oco_of
 from evidence.folds.histogram import Histogram, Series
 from evidence.folds.journal_fold import Handler
-from evidence.read.decision_inputs import flat
+from evidence.read.decision_inputs import stated
 from evidence.read.exact_amounts import ZERO, AmountTextError, amount, amount_or_zero, text_of
 from evidence.read.integrity import Faults
 from evidence.read.journal_lines import (
@@ -44,13 +45,15 @@ ABSENT_OUTCOMES = frozenset(_ENDS_IN)
 _SAME_STATE = {"APPROVED": "SUBMITTED"}
 """An approved order is sent in the turn of its approval; both words stand for that moment."""
 FINISHED_KEPT = 20_000
+COUNTED = ("approved", "denied", "fills", "recovered_fills", "rejects", "timeouts",
+           "cancels_requested", "cancel_rejects")  # fmt: skip
+"""What a report counts, in its order."""
 
 REFUSED = frozenset({"-2011", "-2013", "-2038"})
 """Codes by which the venue's books refuse a cancel or an amend; others are those of its door."""
 
 
-@dataclass(slots=True)
-class Trail:
+class Trail(msgspec.Struct):
     """What became of one approved order."""
 
     client_order_id: str
@@ -80,14 +83,14 @@ class Trail:
     cum_qty: Decimal = ZERO
     claimed_qty: Decimal = ZERO
     venue_qty: Decimal = ZERO
-    exec_ids: set[str] = field(default_factory=set)
+    exec_ids: set[str] = set()
     cancel_requested: bool = False
     outcome: str = ""
     reject_code: str = ""
     refusals: int = 0
     """Cancels and amends of it that the venue refused."""
     unanswered: int = 0
-    asked_in: list[str] = field(default_factory=list)
+    asked_in: list[str] = []
     """The run of each cancel or amend of it that left."""
     is_reopened: bool = False
     """Whether it works again after an end, and no line has told that it is held again."""
@@ -100,8 +103,7 @@ class Trail:
         return self.state in TERMINAL or self.outcome in ABSENT_OUTCOMES
 
 
-@dataclass(slots=True)
-class JournalledFill:
+class JournalledFill(msgspec.Struct):
     """One trade as journalled, kept when a cross-check will ask for it."""
 
     symbol: str
@@ -134,7 +136,6 @@ class OrdersFold:
         self.denials: dict[str, int] = {}
         self.rejects: dict[str, int] = {}
         self.unknown_ends: dict[str, int] = {}
-        self.recovered_fills = 0
         self.latency = {name: Histogram() for name in ("sent", "acked", "filled", "unknown")}
         self.rate = Series()
         self._minted: dict[str, int] = {}
@@ -277,7 +278,8 @@ class OrdersFold:
 
     def _fill(self, record: FillLine) -> None:
         self._count("fills")
-        self.recovered_fills += record.recovered
+        if record.recovered:
+            self._count("recovered_fills")
         trail = self._known(record, f"fill {record.exec_id}")
         try:
             row = _fill_row(record)
@@ -422,14 +424,7 @@ class OrdersFold:
         """Counts, ends, problems and latencies."""
         audit = self.audit()
         return {
-            "approved": self.counts.get("approved", 0),
-            "denied": self.counts.get("denied", 0),
-            "fills": self.counts.get("fills", 0),
-            "recovered_fills": self.recovered_fills,
-            "rejects": self.counts.get("rejects", 0),
-            "timeouts": self.counts.get("timeouts", 0),
-            "cancels_requested": self.counts.get("cancels_requested", 0),
-            "cancel_rejects": self.counts.get("cancel_rejects", 0),
+            **{name: self.counts.get(name, 0) for name in COUNTED},
             "ends": dict(sorted((k, v) for k, v in self.ends.items() if v)),
             "without_end": [trail.client_order_id for trail in self.open.values()],
             "denials_by_reason": dict(sorted(self.denials.items())),
@@ -455,9 +450,8 @@ class OrdersFold:
 
 def reference_price_of(decision: Mapping[str, Any]) -> Decimal:
     """The middle of the book that a decision states, or zero."""
-    market = flat(decision)
     try:
-        return (amount(market.get("bid")) + amount(market.get("ask"))) / 2
+        return (amount(stated(decision, "bid")) + amount(stated(decision, "ask"))) / 2
     except AmountTextError:
         return ZERO
 

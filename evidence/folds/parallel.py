@@ -11,12 +11,11 @@ Rules of this file:
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import islice, pairwise
-from multiprocessing import get_context
-from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import IO, Literal, Self
+from typing import IO, Any, Literal, Self
+
+import msgspec
 
 from evidence.folds.journal_fold import Fold, JournalFold
 from evidence.read.journal_reader import JournalReader, decoded
@@ -25,6 +24,8 @@ from evidence.read.journal_sources import LINE_BYTES_MAX, SourceError, SourceFil
 FoldMaker = Callable[[], list[Fold]]
 Progress = Callable[[int], None]
 """Called with the bytes read so far."""
+Pipe = Any
+"""A `multiprocessing.connection.Connection`, which only several processes import."""
 PART_BYTES = 16 << 20
 BLOCK_BYTES = 1 << 20
 SMALL_BYTES = 48 << 20
@@ -95,8 +96,7 @@ def _fill(
 
 
 # ---------------------------------------------------------------------- parts
-@dataclass(frozen=True, slots=True)
-class FilePart:
+class FilePart(msgspec.Struct, frozen=True):
     """Whole lines of a plain file; it reads like a file of the same name."""
 
     path: Path
@@ -177,8 +177,10 @@ def even_ranges(sizes: Sequence[int], jobs: int) -> list[tuple[int, int]]:
 
 # ---------------------------------------------------------------------- rounds
 @contextmanager
-def _helpers(count: int, name: str, make_folds: FoldMaker) -> Iterator[Sequence[Connection]]:
+def _helpers(count: int, name: str, make_folds: FoldMaker) -> Iterator[Sequence[Pipe]]:
     """Other processes; the first of them folds, too."""
+    from multiprocessing import get_context  # noqa: PLC0415 - most journals are read by one
+
     context = get_context("spawn")
     pipes, processes = [], []
     for number in range(count):
@@ -202,7 +204,7 @@ def _helpers(count: int, name: str, make_folds: FoldMaker) -> Iterator[Sequence[
 
 
 def _round(
-    account: JournalFold, name: str, parts: Sequence[SourceFile], pipes: Sequence[Connection]
+    account: JournalFold, name: str, parts: Sequence[SourceFile], pipes: Sequence[Pipe]
 ) -> None:
     """Read a part in each process, then fold the facts of all of them in two."""
     for pipe, part in zip(pipes, parts[1:], strict=False):
@@ -229,7 +231,7 @@ def _read(name: str, part: SourceFile, lines: list[bytes]) -> JournalFold:
     return read
 
 
-def _help(pipe: Connection, name: str, make_folds: FoldMaker | None) -> None:
+def _help(pipe: Pipe, name: str, make_folds: FoldMaker | None) -> None:
     """Another process: read the parts that it is given; fold all facts where folds are given."""
     folds = [fold for fold in make_folds() if fold.name in IN_THE_SECOND] if make_folds else []
     account = JournalFold(name, folds)

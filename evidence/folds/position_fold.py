@@ -8,10 +8,12 @@ Rules of this file:
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+import msgspec
+
+from evidence.folds.account_models import pairs_of
 from evidence.folds.journal_fold import Handler, Recent
 from evidence.read.exact_amounts import ZERO, AmountTextError, amount, amount_or_zero, text_of
 from evidence.read.integrity import Faults
@@ -26,8 +28,7 @@ from evidence.read.journal_lines import (
 WIPE_CLASSES = frozenset({"testnet_wipe", "wipe"})
 
 
-@dataclass(slots=True)
-class Holding:
+class Holding(msgspec.Struct):
     """One symbol's running account."""
 
     symbol: str
@@ -42,7 +43,7 @@ class Holding:
     sold: Decimal = ZERO
     turnover: Decimal = ZERO
     fills: int = 0
-    fees: dict[str, Decimal] = field(default_factory=dict)
+    fees: dict[str, Decimal] = {}
 
     @property
     def profit(self) -> Decimal:
@@ -79,8 +80,7 @@ class Holding:
             self.realised -= fee * self.mark
 
 
-@dataclass(slots=True)
-class Curve:
+class Curve(msgspec.Struct):
     """A running value with its peak and its deepest fall from a peak."""
 
     now: Decimal = ZERO
@@ -117,15 +117,11 @@ class PositionsFold:
     def handlers(self) -> Mapping[type[JournalLine], Handler]:
         """Fills, what names the assets, and the claims to compare with."""
         return {
-            InstrumentsLine: self._instruments,
+            InstrumentsLine: lambda line: self.assets.update(pairs_of(line)),
             FillLine: self._fill,
             EquityLine: self._equity,
             ReconciledLine: self._reconciled,
         }
-
-    def _instruments(self, record: InstrumentsLine) -> None:
-        for one in record.instruments:
-            self.assets[str(one.get("symbol"))] = (str(one.get("base")), str(one.get("quote")))
 
     def holding(self, symbol: str) -> Holding:
         """The account of one symbol."""

@@ -12,8 +12,7 @@ Rules of this file:
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from evidence.folds.journal_fold import Handler
-from evidence.read.integrity import Faults
+from evidence.folds.journal_fold import ComparingFold, Handler
 from evidence.read.journal_lines import (
     CheckpointLine,
     DisconnectedLine,
@@ -49,14 +48,13 @@ _ERRONEOUS: tuple[type[JournalLine], ...] = (StrategyErrorLine, ExchangeErrorLin
 """What the engine itself records of its kind; an opened incident is an error as well."""
 
 
-class TotalsFold:
+class TotalsFold(ComparingFold):
     """Counts the lines and compares every stated total with the count."""
 
     name = "totals"
 
     def __init__(self) -> None:
-        self.problems = Faults()
-        self.checked = 0
+        super().__init__()
         self.unstated = 0
         """Decisions that state no totals."""
         self._mine: dict[str, int] = {}
@@ -120,7 +118,7 @@ class TotalsFold:
 
     def _unflagged(self, record: JournalLine, what: str) -> None:
         text = f"a line {record.__struct_config__.tag} that does not say it is an {what}"
-        self.problems.note("flag_differs", f"seq {record.seq}", text)
+        self.note("flag_differs", record, text)
 
     def _decision(self, record: OrderApprovedLine | OrderDeniedLine) -> None:
         if record.counts is None:
@@ -145,19 +143,19 @@ class TotalsFold:
             if incident.incident_id not in self._opened:
                 self._opened.add(incident.incident_id)
                 what = f"incident {incident.incident_id} stands in a checkpoint, its line is absent"
-                self.problems.note("incident_absent", f"seq {record.seq}", what)
+                self.note("incident_absent", record, what)
 
     def _hold(self, record: JournalLine, names: Sequence[str], stated: Sequence[int]) -> None:
         self.checked += 1
         if len(stated) != len(names):
             what = f"{len(stated)} totals are stated, {len(names)} are due"
-            self.problems.note("total_differs", f"seq {record.seq}", what)
+            self.note("total_differs", record, what)
             return
         for name, theirs in zip(names, stated, strict=True):
             mine = self._mine.get(name)
             if mine is not None and mine != theirs:
                 what = f"{theirs} {name} so far are stated, {mine} stand in the lines"
-                self.problems.note("total_differs", f"seq {record.seq}", what)
+                self.note("total_differs", record, what)
             self._mine[name] = theirs  # told once, not at every line after it
 
     def result(self) -> dict[str, Any]:

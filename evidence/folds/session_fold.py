@@ -10,8 +10,9 @@ Rules of this file:
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from evidence.folds.journal_fold import Handler
 from evidence.read.build_digest import Build, contradiction
@@ -42,8 +43,7 @@ CLONE_LINES_MIN = 10
 """Fewer lines can be alike by chance."""
 
 
-@dataclass(slots=True)
-class SessionSummary:
+class SessionSummary(msgspec.Struct):
     """One session, re-counted."""
 
     session_id: str
@@ -67,9 +67,9 @@ class SessionSummary:
     period_ns: int = 0
     silence_max_ns: int = 0
     incidents: int = 0
-    modes: set[str] = field(default_factory=set)
-    timing: Any = field(default_factory=hashlib.sha256)
-    shape: Any = field(default_factory=hashlib.sha256)
+    modes: set[str] = set()
+    timing: Any = msgspec.field(default_factory=hashlib.sha256)
+    shape: Any = msgspec.field(default_factory=hashlib.sha256)
     shaped: int = 0
 
     @property
@@ -106,8 +106,7 @@ class SessionSummary:
         }
 
 
-@dataclass(slots=True)
-class Run:
+class Run(msgspec.Struct):
     """One boot of the daemon."""
 
     run_id: str

@@ -15,12 +15,10 @@ Rules of this file:
 import re
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
 
-from evidence.folds.journal_fold import Handler
+from evidence.folds.journal_fold import ComparingFold, Handler
 from evidence.folds.order_fold import ABSENT_OUTCOMES, TERMINAL
 from evidence.read.exact_amounts import NS_PER_MS
-from evidence.read.integrity import Faults
 from evidence.read.journal_lines import (
     CancelRequestedLine,
     CapsChangedLine,
@@ -71,14 +69,13 @@ SETTLES_NS = 2_000 * NS_PER_MS
 """A command that came so shortly before a run's end may find nobody to answer it."""
 
 
-class StatesFold:
+class StatesFold(ComparingFold):
     """Trading state, gate, latch, links and open incidents, line by line."""
 
     name = "states"
 
     def __init__(self) -> None:
-        self.problems = Faults()
-        self.checked = 0
+        super().__init__()
         self._is_due = False
         self._session_run = ""
         self._traders: set[object] = set()
@@ -141,8 +138,8 @@ class StatesFold:
         """A handler for lines that name the run that they stand in, and its mode."""
 
         def handle(record: JournalLine) -> None:
-            is_at_home = (record.run_id, record.mode) == (self._run_id, self._mode)
-            if not is_at_home and not isinstance(record, RunStartLine):
+            is_away = record.run_id != self._run_id or record.mode != self._mode
+            if is_away and not isinstance(record, RunStartLine):
                 what = f"a line of run {record.run_id}, mode {record.mode}, in {self._run_id}"
                 self._differs("run_differs", record, what)
             handler(record)
@@ -151,7 +148,7 @@ class StatesFold:
 
     def _differs(self, kind: str, record: JournalLine, what: str) -> None:
         if self._is_due:
-            self.problems.note(kind, f"seq {record.seq}", what)
+            self.note(kind, record, what)
 
     def _equal(self, record: JournalLine, name: str, theirs: object, mine: object) -> None:
         self.checked += self._is_due
@@ -378,9 +375,3 @@ class StatesFold:
             status = str(record.order.get("status", ""))
             if status not in TERMINAL:
                 self._working[record.client_order_id] = status
-
-    def result(self) -> dict[str, Any]:
-        """How many states were compared, and what is wrong; nothing of older daemons' journals."""
-        if not self.checked:
-            return {}
-        return {"checked": self.checked, "problems": self.problems.plain()}

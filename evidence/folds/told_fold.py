@@ -17,12 +17,11 @@ Rules of this file:
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from evidence.folds.journal_fold import Handler, Recent
+from evidence.folds.journal_fold import ComparingFold, Handler, Recent
 from evidence.folds.order_fold import ABSENT_OUTCOMES
 from evidence.folds.state_fold import BRINGS_ABOUT, SETTLES_NS
 from evidence.read.bot_lines import BotInputLine
 from evidence.read.exact_amounts import AmountTextError, amount, amount_or_zero
-from evidence.read.integrity import Faults
 from evidence.read.journal_lines import (
     AmendRejectLine,
     CancelRejectLine,
@@ -54,14 +53,13 @@ BY_SIGNAL = "signal-"
 """A shutdown of this id came by SIGTERM or its like; nobody asked for it over the socket."""
 
 
-class ToldFold:
+class ToldFold(ComparingFold):
     """Inputs and lines of the same moment."""
 
     name = "told"
 
     def __init__(self) -> None:
-        self.problems = Faults()
-        self.checked = 0
+        super().__init__()
         self._is_due = False
         self._instance = ""
         self._at_ns = 0
@@ -108,9 +106,6 @@ class ToldFold:
             CommandLine: self._command,
         }  # fmt: skip
 
-    def _note(self, kind: str, record: JournalLine, what: str) -> None:
-        self.problems.note(kind, f"seq {record.seq}", what)
-
     # ------------------------------------------------------------------ moments
     def _run_start(self, record: RunStartLine) -> None:
         """The last turn of a run that crashed may lack its last lines."""
@@ -128,7 +123,7 @@ class ToldFold:
         for asked in self._commands.values() if self._is_due else ():
             if record.ts_ns - asked.ts_ns > SETTLES_NS:
                 what = f"command {asked.method} {asked.command_id} was accepted, and the engine "
-                self._note("input_absent", asked, what + "was never told of it")
+                self.note("input_absent", asked, what + "was never told of it")
 
     def _moment(self, record: JournalLine) -> None:
         """Report what the moment before has left open, when this line is of a later one."""
@@ -137,7 +132,7 @@ class ToldFold:
         self._at_ns = record.ts_ns
         for (kind, *told), inputs in self._waiting.items():
             for one in inputs:
-                self._note("line_absent", one, f"{kind} {_words(told)} was told, and has no line")
+                self.note("line_absent", one, f"{kind} {_words(told)} was told, and has no line")
         if self._snapshot is None:  # one that was asked for before a link was lost is dropped
             self._all_booked(record)
         self._waiting.clear()
@@ -150,7 +145,7 @@ class ToldFold:
         for fill in self._trades.values():
             if fill.client_order_id in self._orders and self._booked.is_new(fill.exec_id):
                 what = f"trade {fill.exec_id} of {fill.client_order_id} was told, and has no line"
-                self._note("line_absent", record, what)
+                self.note("line_absent", record, what)
 
     # ------------------------------------------------------------------ inputs
     def _told(self, record: ToldInputLine) -> None:
@@ -214,12 +209,12 @@ class ToldFold:
         if others:
             told = others[0]
             what = f"{_words(stated)} is stated, {_words(told[1:])} was told"
-            self._note("input_differs", record, what)
+            self.note("input_differs", record, what)
             del self._waiting[told]
         else:
             tag = record.__struct_config__.tag
             what = f"{tag} {_words(stated)}: no {kind} of its moment stands before it"
-            self._note("input_absent", record, what)
+            self.note("input_absent", record, what)
 
     def _approved(self, record: OrderApprovedLine) -> None:
         self._orders.is_new(record.client_order_id)
@@ -232,7 +227,7 @@ class ToldFold:
         proofs = {(record.outcome, record.client_order_id), (record.outcome, "")} & self._proofs
         if not proofs and (record.outcome == "not_sent" or self._snapshot is None):
             what = f"{record.client_order_id} {record.outcome}: nothing of its moment proves it"
-            self._note("input_absent", record, what)
+            self.note("input_absent", record, what)
 
     def _amend_reject(self, record: AmendRejectLine) -> None:
         if record.by == "venue":
@@ -249,7 +244,7 @@ class ToldFold:
         told = self._trades.pop(record.exec_id, None)
         if told is None:
             what = f"fill {record.exec_id}: nothing of its moment tells of that trade"
-            self._note("input_absent", record, what)
+            self.note("input_absent", record, what)
             return
         is_recovered = told.recovered or self._snapshot is not None
         for name, theirs, mine in (
@@ -261,7 +256,7 @@ class ToldFold:
         ):
             if theirs != mine:
                 what = f"fill {record.exec_id}: {name} {theirs} is stated, {mine} was told"
-                self._note("input_differs", record, what)
+                self.note("input_differs", record, what)
 
     # ------------------------------------------------------------------ comparisons
     def _reconciled(self, record: ReconciledLine) -> None:
@@ -271,15 +266,15 @@ class ToldFold:
         self.checked += 1
         snapshot, recovered = self._snapshot, self._recovered
         if snapshot is None:
-            self._note("input_absent", record, "a comparison, and no snapshot of its moment")
+            self.note("input_absent", record, "a comparison, and no snapshot of its moment")
             return
         self._snapshot = None
         if str(record.recovered_fills) != str(recovered) and not snapshot.lost:
             what = f"{record.recovered_fills} recovered trades are stated, {recovered} lines of "
-            self._note("input_differs", record, what + "trades are between the snapshot and it")
+            self.note("input_differs", record, what + "trades are between the snapshot and it")
         if record.reason != snapshot.reason:
             what = f"reason {record.reason} is stated, {snapshot.reason} was told"
-            self._note("input_differs", record, what)
+            self.note("input_differs", record, what)
         self._compare_balances(record, snapshot)
         stated = {
             str(one.get("client_order_id"))
@@ -290,7 +285,7 @@ class ToldFold:
         told = {cid for cid in listed if not is_of(self._instance, cid)}
         if stated != told:
             what = f"open orders of others: {sorted(stated)} are stated, {sorted(told)} were told"
-            self._note("input_differs", record, what)
+            self.note("input_differs", record, what)
 
     def _compare_balances(self, record: ReconciledLine, snapshot: ToldSnapshot) -> None:
         """The line states what has changed since the run's line before it."""
@@ -301,7 +296,7 @@ class ToldFold:
             theirs, mine = self._balances.get(asset, NONE), told.get(asset, NONE)
             if _pair(theirs) != _pair(mine):
                 what = f"{asset} {' and '.join(theirs)} is stated, {' and '.join(mine)} was told"
-                self._note("input_differs", record, what)
+                self.note("input_differs", record, what)
 
     # ------------------------------------------------------------------ commands
     def _told_name(self, record: ToldInputLine) -> None:
@@ -315,7 +310,7 @@ class ToldFold:
         known = self._names.setdefault(uid, name)
         if known != name:
             what = f"user id {uid} is {name} here, and {known} before"
-            self._note("name_differs", record, what)
+            self.note("name_differs", record, what)
             self._names[uid] = name  # told once
 
     def _command(self, record: CommandLine) -> None:
@@ -341,19 +336,13 @@ class ToldFold:
         asked = self._commands.pop(told.command_id, None)
         if asked is None:
             what = f"command {told.method} {told.command_id} was told, and has no line before it"
-            self._note("line_absent", record, what)
+            self.note("line_absent", record, what)
             return
         stated = (asked.method, asked.uid, asked.by or "", asked.reason or "")
         mine = (told.method, told.actor.uid, told.actor.name, told.reason)
         if stated != mine:
             what = f"command {_words(stated)} is stated, {_words(mine)} was told"
-            self._note("input_differs", asked, what)
-
-    def result(self) -> dict[str, Any]:
-        """How many lines were held against their inputs; nothing of older daemons' journals."""
-        if not self.checked:
-            return {}
-        return {"checked": self.checked, "problems": self.problems.plain()}
+            self.note("input_differs", asked, what)
 
 
 def _recovered(snapshot: ToldSnapshot) -> Iterator[ToldFill]:

@@ -8,10 +8,8 @@ Rules of this file:
 """
 
 from collections.abc import Mapping
-from typing import Any
 
-from evidence.folds.journal_fold import Handler
-from evidence.read.integrity import Faults
+from evidence.folds.journal_fold import ComparingFold, Handler
 from evidence.read.journal_lines import (
     CapAlertLine,
     ClockLine,
@@ -52,14 +50,13 @@ KINDS: Mapping[str, Mapping[str, frozenset[str]]] = {
 SEEN_MIN = 3
 
 
-class TriggersFold:
+class TriggersFold(ComparingFold):
     """The lines of this moment that may have triggered an incident."""
 
     name = "triggers"
 
     def __init__(self) -> None:
-        self.problems = Faults()
-        self.checked = 0
+        super().__init__()
         self._is_due = False
         self._at_ns = 0
         self._lines: dict[type[JournalLine], JournalLine] = {}
@@ -101,9 +98,7 @@ class TriggersFold:
         for cid, times in self._seen.items():
             if times == SEEN_MIN + 1 and self._is_due and not self._has_foreign:
                 what = f"{SEEN_MIN} comparisons in a row have named order {cid} of others, and no "
-                self.problems.note(
-                    "incident_absent", f"seq {record.seq}", f"{what}incident stands before"
-                )
+                self.note("incident_absent", record, f"{what}incident stands before")
 
     def _opened(self, record: IncidentOpenedLine) -> None:
         self._has_foreign |= record.trigger == FOREIGN_ORDER
@@ -117,13 +112,7 @@ class TriggersFold:
             return
         names = " or ".join(str(kind.__struct_config__.tag) for kind in kinds)
         what = f"incident {record.incident_id} is of {record.trigger}, and no line {names} of its "
-        self.problems.note("trigger_absent", f"seq {record.seq}", f"{what}moment tells of one")
-
-    def result(self) -> dict[str, Any]:
-        """How many incidents were held against their triggers; nothing where none was."""
-        if not (self.checked or self.problems.counts):
-            return {}
-        return {"checked": self.checked, "problems": self.problems.plain()}
+        self.note("trigger_absent", record, f"{what}moment tells of one")
 
 
 def _tells(line: JournalLine, trigger: str) -> bool:

@@ -7,9 +7,10 @@ Rules of this file:
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+
+import msgspec
 
 from evidence.folds.drill_fold import OPEN, PASSED, decided
 from evidence.gates.artifact import bullets
@@ -29,8 +30,7 @@ TITLE = "Live Dry-Run Checklist"
 NO_TRADE_NOTE = "NO_TRADE: this checklist reads artifacts and drill results; it sends no order."
 
 
-@dataclass(frozen=True, slots=True)
-class DrillResult:
+class DrillResult(msgspec.Struct, frozen=True):
     """One drill as it was recorded.
 
     `passed` is true only where the record says true and its details do not say otherwise.

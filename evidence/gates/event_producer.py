@@ -14,11 +14,11 @@ Rules of this file:
 """
 
 from collections import Counter
-from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
 import click
+import msgspec
 
 from evidence.gates.artifact import DEFAULT_OUT_DIR, bullets, write_artifact
 from evidence.read.artifact_times import format_time, parse_time, utc_now
@@ -43,16 +43,15 @@ MODE_UNSTATED = "(unstated)"
 EXIT_NOT_UNDERSTOOD = 2
 
 
-@dataclass(slots=True)
-class EventCounts:
+class EventCounts(msgspec.Struct):
     """One pass over the events."""
 
     sample_size: int = 0
     error_count: int = 0
     anomaly_count: int = 0
     unclear_flags: int = 0
-    by_event_type: Counter[str] = field(default_factory=Counter)
-    by_mode: Counter[str] = field(default_factory=Counter)
+    by_event_type: Counter[str] = msgspec.field(default_factory=Counter)
+    by_mode: Counter[str] = msgspec.field(default_factory=Counter)
     first_ts: str | None = None
     last_ts: str | None = None
 

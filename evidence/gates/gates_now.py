@@ -1,15 +1,16 @@
 """The launch gates as they stand now: green, red, stale, missing or unreadable."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
 
+import msgspec
+
 from evidence.gates import dry_run, live_pilot, live_readiness, shadow_testnet, stability
 from evidence.gates.scorecard import gate_passed
-from evidence.gates.trial_reports import why_not_believed
+from evidence.gates.trial_reports import JudgeAgain, why_not_believed, why_not_shown
 from evidence.read.artifact_times import age_hours, parse_time
 from evidence.read.json_inputs import Artifact, MalformedInputError, load_artifact
 
@@ -26,8 +27,7 @@ class GateLight(StrEnum):
     """Green, but on evidence that is not proven to be of a testnet."""
 
 
-@dataclass(frozen=True, slots=True)
-class LaunchGateState:
+class LaunchGateState(msgspec.Struct, frozen=True):
     """One gate, its age in hours (None: it does not say when it was made), and why."""
 
     stem: str
@@ -55,16 +55,27 @@ def read_gates(
     age_hours_max: int,
     trials: Sequence[str] = (),
     trials_bound: Mapping[str, Mapping[str, object]] | None = None,
+    *,
+    judge_again: JudgeAgain | None = None,
 ) -> list[LaunchGateState]:
     """Look at every gate's artifact in a directory, and at the report of each course of trials.
 
-    `trials_bound`: course -> fields of its report, each with the value that it must have.
+    Args:
+        status_dir: the directory.
+        now: what ages are counted to.
+        age_hours_max: an older artifact is stale.
+        trials: courses that must have been passed.
+        trials_bound: course -> fields of its report, each with the value that it must have.
+        judge_again: the trials' own judges; None: reports are held to themselves alone.
     """
-    bound = trials_bound or {}
-    courses: list[tuple[str, Callable[[Artifact], str]]] = [
-        (f"trial_{one}", partial(why_not_believed, bound={"course": one, **bound.get(one, {})}))
-        for one in trials
-    ]
+    courses: list[tuple[str, Callable[[Artifact], str]]] = []
+    for one in trials:
+        bound = {"course": one, **(trials_bound or {}).get(one, {})}
+        why = partial(why_not_believed, bound=bound)
+        if judge_again is not None:
+            kept = status_dir / f"trial_{one}.observations.json"
+            why = partial(why_not_shown, bound=bound, kept=kept, judge_again=judge_again)
+        courses.append((f"trial_{one}", why))
     gates = [(stem, _reason(passed)) for stem, passed in GATES]
     return [_state(status_dir, stem, why, now, age_hours_max) for stem, why in (*gates, *courses)]
 

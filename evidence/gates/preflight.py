@@ -10,7 +10,6 @@ Rules of this file:
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -49,13 +48,12 @@ BEFORE_A_SESSION = (stability.STEM, live_readiness.STEM, shadow_testnet.STEM, dr
 """The gates that must be green before a testnet session; the pilot's comes after it."""
 
 
-@dataclass(slots=True)
-class JournalFacts:
+class JournalFacts(msgspec.Struct):
     """The newest proof of the kill switch and the newest boot that a journal holds."""
 
     kill: dict[str, object] | None = None
     run_start: dict[str, object] | None = None
-    faults: list[str] = field(default_factory=list)
+    faults: list[str] = []
 
 
 # ------------------------------------------------------------------ gates

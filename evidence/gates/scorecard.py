@@ -8,9 +8,10 @@ Rules of this file:
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+
+import msgspec
 
 from evidence.gates.artifact import bullets
 from evidence.read.artifact_times import format_time
@@ -34,12 +35,11 @@ class ScorecardDecision(StrEnum):
     CONTINUE_TESTNET = "CONTINUE_TESTNET"
 
 
-@dataclass(slots=True)
-class Sheet:
+class Sheet(msgspec.Struct):
     """Collects the points, blocks and warnings of one scorecard."""
 
-    hard_blocks: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
+    hard_blocks: list[str] = []
+    warnings: list[str] = []
     _points: int = FULL_SCORE
 
     def block(self, code: str) -> None:

@@ -5,8 +5,9 @@ conclusion `success` must be there, have a creation time, and be no older than t
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from datetime import datetime
+
+import msgspec
 
 from evidence.gates.scorecard import listed, provenance_markdown
 from evidence.read.artifact_times import age_hours, format_time, parse_time
@@ -24,8 +25,7 @@ MISSING_CREATED_AT = "MISSING_CREATED_AT"
 STALE_SCHEDULE_SUCCESS = "STALE_SCHEDULE_SUCCESS"
 
 
-@dataclass(frozen=True, slots=True)
-class WorkflowResult:
+class WorkflowResult(msgspec.Struct, frozen=True):
     """How one workflow stands. The fields are the compatible keys of `results[]`."""
 
     name: str
@@ -96,7 +96,7 @@ def stability_value(
     return {
         "generated_at": format_time(now),
         "branch": branch,
-        "results": [asdict(prk), asdict(prj)],
+        "results": [msgspec.structs.asdict(prk), msgspec.structs.asdict(prj)],
         "overall_ok": prk.ok and prj.ok,
         "seatrial": {
             "inputs": [source.provenance() for source in sources],

@@ -1,17 +1,21 @@
 """Whether a report of a course of trials is what was written, and what its rows give.
 
-`seatrial trial` writes the report; this is the accountant's own reading of it. The verdicts
-themselves are judged again by `seatrial preflight`, which has the observations.
+`seatrial trial` writes the report; this is the accountant's own reading of it. The verdicts are
+judged again from the observations beside it by the trials' own judges, whom `seatrial promote`
+brings along: the accountant has none (P10).
 """
 
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
-from evidence.read.json_inputs import Artifact
+from evidence.read.json_inputs import Artifact, MalformedInputError, load_artifact
 
+JudgeAgain = Callable[[Mapping[str, Any], Mapping[str, Any]], str]
+"""Report, and what it was made of -> why it is not what was observed; empty: it is."""
 PASSED, FOUND, UNSEEN = "PASS", "FINDING", "NOT SHOWN"
 SPOILS_NOTHING = frozenset({PASSED, "MET BY THE GATE", "NOT APPLICABLE"})
 
@@ -41,6 +45,24 @@ def why_not_believed(report: Artifact, bound: Mapping[str, Any]) -> str:
         if value.get(key) != wanted:
             return f"{key} is {value.get(key)!r}; the policy asks for {wanted!r}"
     return ""
+
+
+def why_not_shown(
+    report: Artifact, bound: Mapping[str, Any], kept: Path, judge_again: JudgeAgain
+) -> str:
+    """As `why_not_believed`; and what was observed must give what the report says.
+
+    `kept`: the file with the course and the observations.
+    """
+    if why := why_not_believed(report, bound):
+        return why
+    try:
+        observed = load_artifact("observations", str(kept))
+    except MalformedInputError as error:
+        return str(error)
+    if observed.value is None:
+        return f"no {kept.name}: what it was made of is not beside it; run the course again"
+    return judge_again(report.value or {}, observed.value)
 
 
 def _counts(trials: Any, stated: object) -> dict[str, int]:

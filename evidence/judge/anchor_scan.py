@@ -6,7 +6,8 @@ Rule of this file: it is pure. Lines and lists come in, `VenueAnchors` goes out.
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from evidence.judge.venue_anchors import LISTED_MAX, Misfit, Stretch, VenueAnchors
 from evidence.read.exact_amounts import NS_PER_S
@@ -44,8 +45,7 @@ _NOTED: Mapping[type[JournalLine], str] = {
 }
 
 
-@dataclass(slots=True)
-class _Known:
+class _Known(msgspec.Struct):
     """What the journal says of one order that the venue's lists name."""
 
     client_order_id: str
@@ -55,8 +55,7 @@ class _Known:
     is_adopted: bool = False
 
 
-@dataclass(slots=True)
-class _Acknowledged:
+class _Acknowledged(msgspec.Struct):
     """An order that the journal says the venue has, and no list named so far."""
 
     client_order_id: str
@@ -66,8 +65,7 @@ class _Acknowledged:
     is_filled: bool = False
 
 
-@dataclass(slots=True)
-class _Run:
+class _Run(msgspec.Struct):
     """One boot as the journal has it."""
 
     first_ns: int
@@ -76,8 +74,7 @@ class _Run:
     """The last order that it minted."""
 
 
-@dataclass(slots=True)
-class _Spot:
+class _Spot(msgspec.Struct):
     """A line that carries a head which some id at the venue has a digest of."""
 
     seq: int

@@ -10,8 +10,9 @@ Rules of this file:
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from evidence.folds.journal_fold import JournalFold
 from evidence.folds.session_fold import SessionsFold
@@ -29,8 +30,7 @@ says of it."""
 SIMULATED_MODE = "sim"
 
 
-@dataclass(frozen=True, slots=True)
-class AnchorSource:
+class AnchorSource(msgspec.Struct, frozen=True):
     """Heads from one place: mappings with `seq` and `head` (SHA-256 in hex of that line)."""
 
     kind: str
@@ -74,18 +74,17 @@ class AnchorSource:
         }
 
 
-@dataclass(slots=True)
-class Anchoring:
+class Anchoring(msgspec.Struct):
     """What the heads of all sources say of one journal."""
 
-    sources: list[AnchorSource] = field(default_factory=list)
-    faults: Faults = field(default_factory=Faults)
+    sources: list[AnchorSource] = []
+    faults: Faults = msgspec.field(default_factory=Faults)
     longest_ns: int = 0
     """The longest that a line stood before somebody outside knew of it: to the next outside anchor,
     by that one's time where it states one. What was written long before it was anchored shows."""
     longest_at: int = 0
     """That line."""
-    reached: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
+    reached: dict[tuple[str, str], tuple[int, int]] = {}
     """Kind and name of a source -> the last line that it confirms, and that line's time."""
 
     def outside(self, modes: set[str]) -> list[AnchorSource]:
@@ -190,8 +189,7 @@ def check_anchors(
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class _Head:
+class _Head(msgspec.Struct, frozen=True):
     digest: str
     ts_ns: int
     source: AnchorSource

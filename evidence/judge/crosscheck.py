@@ -26,15 +26,7 @@ from evidence.judge.venue_refusals import match_refusals, match_rejects
 from evidence.judge.venue_replay import VenueReplay
 from evidence.read.exact_amounts import ZERO, AmountTextError, amount, amount_or_zero, text_of
 from evidence.read.order_ids import is_of
-
-SIMULATOR_KEYS = frozenset({"faults", "requests", "seed", "scenario"})
-"""Only a simulated venue's ledger has these."""
-
-
-def sessions_of(account: JournalFold) -> SessionsFold | None:
-    """The runs and sessions of an account."""
-    sessions = account.folds["sessions"]
-    return sessions if isinstance(sessions, SessionsFold) else None
+from evidence.read.venue_list import SIMULATOR_KEYS
 
 
 def compare_with_ledger(account: JournalFold, ledger: Mapping[str, Any]) -> LedgerComparison:
@@ -45,34 +37,28 @@ def compare_with_ledger(account: JournalFold, ledger: Mapping[str, Any]) -> Ledg
         ledger: the venue's books: `orders`, `fills`, `rejects`, `balances`, `events`, …; keys that
             are absent or unknown are tolerated.
     """
-    orders_fold = account.folds["orders"]
-    caps_fold = account.folds["caps"]
-    if not isinstance(orders_fold, OrdersFold) or not isinstance(caps_fold, CapsFold):
-        raise TypeError("the account has no orders and caps folds")
+    orders_fold, caps_fold = account.fold(OrdersFold), account.fold(CapsFold)
+    sessions = account.fold(SessionsFold)
     is_simulated = bool(SIMULATOR_KEYS & set(ledger) or ledger.get("is_simulated"))
     seen = LedgerComparison(is_simulated=is_simulated)
     seen.denied = orders_fold.counts.get("denied", 0)
     _look_for_parts(seen, ledger)
-    _look_at_source(seen, account, ledger)
+    _look_at_source(seen, sessions, ledger)
     trails = orders_fold.trails()
     by_stem = stems_of(trails)
     ledger = under_own_ids(ledger, trails, by_stem)
-    orders, foreign = _parted(account, trails, rows_of(ledger, "orders"))
+    orders, foreign = _parted(sessions, trails, rows_of(ledger, "orders"))
     for row in foreign:
         what = f"{row.get('client_order_id')} {row.get('symbol')} {row.get('side')}"
         seen.foreign_orders.add(f"{what} order {row.get('order_id')}")
     at_venue = _match_orders(seen, trails, orders)
-    _match_fills(seen, orders_fold, _parted(account, trails, rows_of(ledger, "fills"))[0])
+    _match_fills(seen, orders_fold, _parted(sessions, trails, rows_of(ledger, "fills"))[0])
     match_rejects(seen, trails, at_venue, rows_of(ledger, "rejects"))
-    match_refusals(seen, trails, by_stem, sessions_of(account), ledger)
-    for row in _parted(account, trails, rows_of(ledger, "open_orders"))[0]:
+    match_refusals(seen, trails, by_stem, sessions, ledger)
+    for row in _parted(sessions, trails, rows_of(ledger, "open_orders"))[0]:
         seen.open_orders_at_end.add(f"{row.get('client_order_id')} {row.get('symbol')}")
-    told = account.folds.get("balances")
-    told = told if isinstance(told, BalancesFold) else None
-    kills = account.folds.get("kills")
-    if isinstance(kills, KillsFold):
-        match_kills(seen, kills, ledger)
-    match_balances(seen, told, orders_fold, caps_fold, ledger)
+    match_kills(seen, account.fold(KillsFold), ledger)
+    match_balances(seen, account.fold(BalancesFold), orders_fold, caps_fold, ledger)
     _replay_caps(seen, caps_fold, trails, ledger)
     return seen
 
@@ -104,22 +90,20 @@ def _look_for_parts(seen: LedgerComparison, ledger: Mapping[str, Any]) -> None:
 
 
 def _look_at_source(
-    seen: LedgerComparison, account: JournalFold, ledger: Mapping[str, Any]
+    seen: LedgerComparison, sessions: SessionsFold, ledger: Mapping[str, Any]
 ) -> None:
     """Report books that name another venue than the journal."""
-    source, sessions = ledger.get("source"), sessions_of(account)
+    source = ledger.get("source")
     named = source.get("environment") if isinstance(source, Mapping) else None
-    if named and sessions is not None:
-        for run in sessions.runs:
-            if run.environment and run.environment != named:
-                what = f"the books are of {named}, run {run.run_id} of {run.environment}"
-                seen.other_venue.add(what)
+    for run in sessions.runs if named else ():
+        if run.environment and run.environment != named:
+            what = f"the books are of {named}, run {run.run_id} of {run.environment}"
+            seen.other_venue.add(what)
 
 
-def _parted(account: JournalFold, trails: Mapping[str, Trail], rows: Rows) -> tuple[Rows, Rows]:
+def _parted(sessions: SessionsFold, trails: Mapping[str, Trail], rows: Rows) -> tuple[Rows, Rows]:
     """Rows of ours and of others, by client order id: ours name our instance."""
-    sessions = sessions_of(account)
-    instances = {run.instance for run in sessions.runs if run.instance} if sessions else set()
+    instances = {run.instance for run in sessions.runs if run.instance}
     ours: Rows = []
     others: Rows = []
     for row in rows:

@@ -6,12 +6,14 @@ Rules of this file:
 2. One row is one quantity: what the decision states of it, and what the accountant has.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+import msgspec
+
 from evidence.judge.redecide import Redecision
+from evidence.read.decision_inputs import StatedInputs
 from evidence.read.exact_amounts import AmountTextError, amount, text_of
 from evidence.read.integrity import INTACT_FAULTS
 from evidence.read.journal_lines import OrderApprovedLine, OrderDeniedLine
@@ -26,6 +28,20 @@ order leaves, so the line that a kill cut short sent nothing."""
 Pairs = Mapping[str, tuple[object, object]]
 
 
+class RecordedInputs(StatedInputs):
+    """Inputs that are told of when they are asked for; of tables, what is asked of them is told."""
+
+    def __init__(self, inputs: Mapping[str, Any], tell: Callable[[str, object], None]) -> None:
+        super().__init__(inputs)
+        self._tell = tell
+
+    def __getitem__(self, key: str) -> Any:
+        value = super().__getitem__(key)
+        if not isinstance(value, dict):
+            self._tell(key, value)
+        return value
+
+
 class Traced(Redecision):
     """Decides as its base does, and remembers what it asked for, in order."""
 
@@ -37,12 +53,9 @@ class Traced(Redecision):
         self.asked.pop(name, None)
         self.asked[name] = value
 
-    def get(self, key: str) -> Any:
-        """An input, remembered; tables are known by what is asked of them."""
-        value = super().get(key)
-        if not isinstance(value, dict):
-            self._remember(key, value)
-        return value
+    def stated_in(self, inputs: Mapping[str, Any]) -> StatedInputs:
+        """The inputs, each remembered when it is asked for."""
+        return RecordedInputs(super().stated_in(inputs), self._remember)
 
     def cap(self, key: str) -> Decimal:
         """A cap of the symbol, remembered."""
@@ -57,8 +70,7 @@ class Traced(Redecision):
         return limit
 
 
-@dataclass(frozen=True, slots=True)
-class Disagreement:
+class Disagreement(msgspec.Struct, frozen=True):
     """One decision that does not hold."""
 
     seq: int

@@ -5,8 +5,9 @@ was refused, `venue_balances.py` the money.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
 from typing import Any
+
+import msgspec
 
 LISTED_MAX = 100
 Rows = list[Mapping[str, Any]]
@@ -16,12 +17,11 @@ SINCE_REPORTS_OF_BEFORE = (
 """Kinds that older reports do not state; they are left out while there is none."""
 
 
-@dataclass(slots=True)
-class Offenders:
+class Offenders(msgspec.Struct):
     """One kind of difference: its count and its first ids."""
 
     count: int = 0
-    listed: list[str] = field(default_factory=list)
+    listed: list[str] = []
 
     def add(self, what: str) -> None:
         """Count and list one."""
@@ -31,11 +31,10 @@ class Offenders:
 
     def plain(self) -> dict[str, Any]:
         """Count and list."""
-        return {"count": self.count, "listed": list(self.listed)}
+        return msgspec.structs.asdict(self)
 
 
-@dataclass(slots=True)
-class LedgerComparison:
+class LedgerComparison(msgspec.Struct):
     """What the venue's books say of the journal. Every `Offenders` must be empty to corroborate."""
 
     orders_submitted: int = 0
@@ -43,34 +42,34 @@ class LedgerComparison:
     denied: int = 0
     rejects: int = 0
     is_simulated: bool = False
-    orders_missing_from_journal: Offenders = field(default_factory=Offenders)
-    fills_missing_from_journal: Offenders = field(default_factory=Offenders)
-    rejects_missing_from_journal: Offenders = field(default_factory=Offenders)
-    refusals_missing_from_journal: Offenders = field(default_factory=Offenders)
+    orders_missing_from_journal: Offenders = msgspec.field(default_factory=Offenders)
+    fills_missing_from_journal: Offenders = msgspec.field(default_factory=Offenders)
+    rejects_missing_from_journal: Offenders = msgspec.field(default_factory=Offenders)
+    refusals_missing_from_journal: Offenders = msgspec.field(default_factory=Offenders)
     """Of cancels and amends."""
-    refusals_missing_from_ledger: Offenders = field(default_factory=Offenders)
-    kills_differ: Offenders = field(default_factory=Offenders)
-    orders_missing_from_ledger: Offenders = field(default_factory=Offenders)
-    fills_missing_from_ledger: Offenders = field(default_factory=Offenders)
-    orders_differ: Offenders = field(default_factory=Offenders)
-    fills_differ: Offenders = field(default_factory=Offenders)
-    duplicate_orders: Offenders = field(default_factory=Offenders)
-    duplicate_fills: Offenders = field(default_factory=Offenders)
-    cap_breaches_at_venue: Offenders = field(default_factory=Offenders)
-    open_orders_at_end: Offenders = field(default_factory=Offenders)
-    foreign_orders: Offenders = field(default_factory=Offenders)
+    refusals_missing_from_ledger: Offenders = msgspec.field(default_factory=Offenders)
+    kills_differ: Offenders = msgspec.field(default_factory=Offenders)
+    orders_missing_from_ledger: Offenders = msgspec.field(default_factory=Offenders)
+    fills_missing_from_ledger: Offenders = msgspec.field(default_factory=Offenders)
+    orders_differ: Offenders = msgspec.field(default_factory=Offenders)
+    fills_differ: Offenders = msgspec.field(default_factory=Offenders)
+    duplicate_orders: Offenders = msgspec.field(default_factory=Offenders)
+    duplicate_fills: Offenders = msgspec.field(default_factory=Offenders)
+    cap_breaches_at_venue: Offenders = msgspec.field(default_factory=Offenders)
+    open_orders_at_end: Offenders = msgspec.field(default_factory=Offenders)
+    foreign_orders: Offenders = msgspec.field(default_factory=Offenders)
     """On our account, but no id of this state directory's: somebody else trades there."""
-    balance_differences: Offenders = field(default_factory=Offenders)
-    unreadable_rows: Offenders = field(default_factory=Offenders)
-    other_venue: Offenders = field(default_factory=Offenders)
+    balance_differences: Offenders = msgspec.field(default_factory=Offenders)
+    unreadable_rows: Offenders = msgspec.field(default_factory=Offenders)
+    other_venue: Offenders = msgspec.field(default_factory=Offenders)
     cap_checks: int = 0
-    silent: list[str] = field(default_factory=list)
+    silent: list[str] = []
     """What the books do not speak of: so far they confirm nothing."""
-    remarks: list[str] = field(default_factory=list)
+    remarks: list[str] = []
 
     def offences(self) -> dict[str, Offenders]:
         """Every kind of difference that was found."""
-        found = {f.name: getattr(self, f.name) for f in fields(self)}
+        found = msgspec.structs.asdict(self)
         return {k: v for k, v in found.items() if isinstance(v, Offenders) and v.count}
 
     @property
@@ -80,10 +79,10 @@ class LedgerComparison:
 
     def plain(self) -> dict[str, Any]:
         """Everything, JSON-ready."""
-        out: dict[str, Any] = {}
-        for f in fields(self):
-            value = getattr(self, f.name)
-            out[f.name] = value.plain() if isinstance(value, Offenders) else value
+        out = {
+            name: value.plain() if isinstance(value, Offenders) else value
+            for name, value in msgspec.structs.asdict(self).items()
+        }
         for name in SINCE_REPORTS_OF_BEFORE:
             if not out[name]["count"]:
                 del out[name]

@@ -30,6 +30,8 @@ BPS = 10_000
 BUDGET_AGE_NS = 60 * NS_PER_S
 """An older sample of the venue's own budget says nothing any more."""
 TIMED = frozenset({"LIMIT", "STOP_LOSS_LIMIT", "TAKE_PROFIT_LIMIT"})
+ORDER_RATES = ("orders_per_second", "orders_per_minute", "orders_per_hour", "orders_per_day")
+MESSAGE_RATES = ("messages_per_second", "messages_per_minute")
 BOT_PREFIX = "bot:"
 """A bot's orders carry the strategy id `bot:NAME`."""
 PEOPLE = frozenset({"operator", "engine"})
@@ -67,10 +69,8 @@ class Redecision(FilterRules):
 
     def _verdict_of_bot(self) -> str:
         """The third scope of the table: the caps of the bot whose order it is."""
-        sender = str(self.get("strategy_id"))
-        table = (self.table("portfolio_caps").get("bots") or {}).get(
-            sender.removeprefix(BOT_PREFIX)
-        )
+        sender = str(self.inputs["strategy_id"])
+        table = (self.portfolio_caps.get("bots") or {}).get(sender.removeprefix(BOT_PREFIX))
         if table is None or not sender.startswith(BOT_PREFIX):
             return APPROVED
         mine = flat(self.table("bot"))
@@ -102,11 +102,11 @@ class Redecision(FilterRules):
 
     def _gate(self) -> str:
         """Rules 1-6."""
-        if self.get("halted"):
+        if self.inputs["halted"]:
             return "halt_flag_closed"
-        if self.get("trading_state") == "HALTED":
+        if self.inputs["trading_state"] == "HALTED":
             return "trading_halted"
-        if not self.get("journal_ok"):
+        if not self.inputs["journal_ok"]:
             return "journal_unhealthy"
         offset_ns, round_trip_ns, sampled_ns = self.row("clock", 3)
         if sampled_ns < 0:
@@ -120,35 +120,35 @@ class Redecision(FilterRules):
 
     def _symbol(self) -> str:
         """Rules 7-12."""
-        caps = self.get("caps")
+        caps = self.inputs["caps"]
         if caps is None:
             return "symbol_not_allowed"
-        portfolio = self.table("portfolio_caps")
+        portfolio = self.portfolio_caps
         if any(is_unset(portfolio.get(key)) for key in REQUIRED_OF_PORTFOLIO):
             return "cap_not_set"
-        if any(is_unset(self.table("caps").get(key)) for key in REQUIRED_OF_SYMBOL):
+        if any(is_unset(self.caps.get(key)) for key in REQUIRED_OF_SYMBOL):
             return "cap_not_set"
-        if self.get("filters") is None:
+        if self.inputs["filters"] is None:
             return "instrument_unknown"
-        if self.table("filters").get("status") != "TRADING":
+        if self.filters.get("status") != "TRADING":
             return "symbol_not_trading"
-        if self.get("blocked"):
+        if self.inputs["blocked"]:
             return "symbol_blocked"
         return "unknown_order_open" if self.whole("unknown_orders") > 0 else ""
 
     def _shape(self) -> str:
         """Rules 13-17."""
-        caps, filters = self.table("caps"), self.table("filters")
-        price, stop = self.get("price"), self.get("stop_price")
+        caps, filters = self.caps, self.filters
+        price, stop = self.inputs["price"], self.inputs["stop_price"]
         well_formed = (
-            is_positive(self.get("qty"))
+            is_positive(self.inputs["qty"])
             and (price is None if self.is_unpriced or self.is_pegged else is_positive(price))
             and self._stop_is_well_formed(stop)
             and self.extras_are_well_formed()
         )
         if not well_formed:
             return "malformed_order"
-        if self.get("side") not in caps.get("sides", ()):
+        if self.inputs["side"] not in caps.get("sides", ()):
             return "side_not_allowed"
         if self.kind not in caps.get("order_types", ()):
             return "order_type_not_allowed"
@@ -157,7 +157,7 @@ class Redecision(FilterRules):
         if self.has_denied_feature():
             return "order_feature_not_allowed"
         allowed = caps.get("times_in_force", ())
-        if self.kind in TIMED and self.get("time_in_force") not in allowed:
+        if self.kind in TIMED and self.inputs["time_in_force"] not in allowed:
             return "time_in_force_not_allowed"
         if not in_windows(self.now_ns, caps.get("trading_windows_utc", ())):
             return "outside_trading_window"
@@ -178,7 +178,7 @@ class Redecision(FilterRules):
         return reason
 
     def _book_and_reference(self) -> str:
-        bid_text = self.get("bid")
+        bid_text = self.inputs["bid"]
         if bid_text is None or self.amount_at("bid") <= 0:
             return "no_market_data"
         oldest_ns = self.now_ns - self.cap("market_data_age_ms_max") * NS_PER_MS
@@ -191,7 +191,7 @@ class Redecision(FilterRules):
             self.px = _far_price(self, bid, ask)
         elif not self.is_pegged:
             self.px = self.wished("price")
-        if self.get("reference_px") is None:
+        if self.inputs["reference_px"] is None:
             self.ref = (bid + ask) / 2
             return ""
         self.ref = self.amount_at("reference_px")
@@ -207,10 +207,10 @@ class Redecision(FilterRules):
         """Rule 22."""
         room = self._room()
         self.reducing = 0 < self.qty <= room
-        must = bool(self.get("reduce_only")) or self.get("trading_state") == "REDUCING"
+        must = bool(self.inputs["reduce_only"]) or self.inputs["trading_state"] == "REDUCING"
         if not must or self.reducing:
             return ""
-        if self.table("portfolio_caps").get("reduce_oversized") == "cut":
+        if self.portfolio_caps.get("reduce_oversized") == "cut":
             lot = self.lot()
             cut = room // lot * lot if room > 0 else ZERO
             if cut > 0:
@@ -221,7 +221,7 @@ class Redecision(FilterRules):
     def _streaks(self) -> str:
         """Rule 23."""
         executions, rejects, losses = self.row("streaks", 3)
-        if self.get("strategy_id") in PEOPLE and self.reducing:
+        if self.inputs["strategy_id"] in PEOPLE and self.reducing:
             return ""
         if executions >= self.portfolio_cap("executions_without_human_max"):
             return "executions_need_human"
@@ -262,7 +262,7 @@ class Redecision(FilterRules):
         """Rules 39-41."""
         if self.reducing:
             return ""
-        rate = self.get("rate")
+        rate = self.inputs["rate"]
         if rate is None:
             return "rate_missing"
         rate_low, rate_high = number_of(rate[0], "rate"), number_of(rate[1], "rate")
@@ -297,8 +297,8 @@ class Redecision(FilterRules):
         asset, free, inflight, unsettled = self.row("balance", 4)[:4]
         if free is None:
             return "balance_unknown"
-        floors = self.table("portfolio_caps").get("balance_free_min") or {}
-        account = account_of(self.table("filters"))
+        floors = self.portfolio_caps.get("balance_free_min") or {}
+        account = account_of(self.filters)
         if account is None:
             raise UndecidableError(f"no rules are known for kind {self.table('filters')['kind']!r}")
         qty = self.qty if self.is_buy else _added(self)  # a pending buy is paid for whole
@@ -310,16 +310,16 @@ class Redecision(FilterRules):
     def _rates(self) -> str:
         """Rules 44-47."""
         attempts = self.row("attempts", 4)
-        for count, window in zip(attempts, ("second", "minute", "hour", "day"), strict=False):
-            if count + 1 > self.portfolio_cap(f"orders_per_{window}_max"):
-                return f"orders_per_{window}"
+        for count, name in zip(attempts, ORDER_RATES, strict=False):
+            if count + 1 > self.portfolio_cap(f"{name}_max"):
+                return name
         if self.whole("symbol_minute") + 1 > self.cap("orders_per_minute_max"):
             return "orders_per_minute_symbol"
-        for count, window in zip(_messages(self), ("second", "minute"), strict=False):
-            limit = self.portfolio_cap(f"messages_per_{window}_max")
-            limit -= self.portfolio_cap(f"messages_per_{window}_cancel_reserve")
+        for count, name in zip(_messages(self), MESSAGE_RATES, strict=False):
+            limit = self.portfolio_cap(f"{name}_max")
+            limit -= self.portfolio_cap(f"{name}_cancel_reserve")
             if count + 1 > max(limit, ZERO):
-                return f"messages_per_{window}"
+                return name
         if self.now_ns - int(self.inputs.get("budget_ns", self.now_ns)) > BUDGET_AGE_NS:
             return ""
         share = self.portfolio_cap("venue_budget_percent_max")
@@ -337,7 +337,7 @@ class Redecision(FilterRules):
             and orders > self.portfolio_cap("order_to_trade_ratio_max") * executions
         ):
             return "order_to_trade_ratio"
-        rate = self.get("rate")
+        rate = self.inputs["rate"]
         if rate is None:  # a reducing order comes here without one: the portfolio does not ask it
             return "rate_missing"
         total = self.qty * max(self.px, self.amount_at("ask")) * number_of(rate[1], "rate")
@@ -358,7 +358,7 @@ class Redecision(FilterRules):
 
     def _losses(self) -> str:
         """Rules 51-52."""
-        if self.get("equity") is None:
+        if self.inputs["equity"] is None:
             return "" if self.reducing else "equity_unknown"
         names = ("loss_session", "loss_day", "drawdown")
         for row, name in zip(self.row("losses", 3), names, strict=False):
@@ -382,7 +382,7 @@ class Redecision(FilterRules):
 
     def _symbols(self) -> str:
         """Rule 55. A decision from before the cap states none, and was bound by none."""
-        limit = self.table("portfolio_caps").get("symbols_traded_max")
+        limit = self.portfolio_caps.get("symbols_traded_max")
         if limit is None or self.reducing or self.amount_at("position"):
             return ""
         if self.row("orders_open", 3)[0]:
@@ -414,7 +414,7 @@ def _far_price(again: Redecision, bid: Decimal, ask: Decimal) -> Decimal:
     """The worst price of an order without one."""
     sign = 1 if again.is_buy else -1
     far = ask if again.is_buy else bid
-    if again.get("stop_price") is not None:
+    if again.inputs["stop_price"] is not None:
         far = (max if again.is_buy else min)(again.wished("stop_price"), far)
     far = far * (BPS + sign * again.trailing_bps) / BPS
     return far * (BPS + sign * again.cap("market_slippage_bps")) / BPS

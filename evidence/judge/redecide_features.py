@@ -21,8 +21,8 @@ class ExtrasRules(WrittenInputs):
         found = self.inputs.get("extras")
         self.extras: Mapping[str, Any] | None = found if isinstance(found, Mapping) else None
         self.now_ns = self.whole("now_ns")
-        self.is_buy = self.get("side") == "BUY"
-        self.kind = str(self.get("order_type"))
+        self.is_buy = self.inputs["side"] == "BUY"
+        self.kind = str(self.inputs["order_type"])
         self.qty = ZERO
         trailing = (self.extras or {}).get("trailing_bps", 0)
         self.trailing_bps: int = trailing if _is_whole(trailing) else 0
@@ -47,7 +47,7 @@ class ExtrasRules(WrittenInputs):
             return False
         if bps < 0 or (bps and self.kind not in STOP_KINDS):
             return False
-        is_gtc = self.kind == "LIMIT_MAKER" or self.get("time_in_force") == "GTC"
+        is_gtc = self.kind == "LIMIT_MAKER" or self.inputs["time_in_force"] == "GTC"
         if shown is not None:
             whole = self.wished("qty")
             if not is_positive(shown) or not Decimal(str(shown)) < whole:
@@ -67,8 +67,8 @@ class ExtrasRules(WrittenInputs):
         if self.extras is None:
             return False
         wanted = [name for part, name in _PARTS.items() if self.extras.get(part)]
-        allowed = self.table("caps").get("order_features", ())
-        offered = self.table("filters").get("features", ())
+        allowed = self.caps.get("order_features", ())
+        offered = self.filters.get("features", ())
         if any(name not in allowed or name not in offered for name in wanted):
             return True
         return self.kind == "TAKE_PROFIT" and self.trailing_bps > 0

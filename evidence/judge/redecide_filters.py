@@ -32,7 +32,7 @@ class FilterRules(ExtrasRules):
         tick = self.venue_filter("tick")
         tick = tick or Decimal(1).scaleb(-int(self.venue_filter("quote_precision")))
         for key in ("price", "stop_price"):
-            if self.get(key) is None:
+            if self.inputs[key] is None:
                 continue
             px = self.wished(key)
             if (low and px < low) or (high and px > high):
@@ -66,7 +66,7 @@ class FilterRules(ExtrasRules):
             lot = self.venue_filter("market_lot")
             if lot and self.qty % lot:
                 return "filter_lot"
-            filters = self.table("filters")
+            filters = self.filters
             checks_min = bool(filters.get("notional_min_applies_to_market", True))
             checks_max = bool(filters.get("notional_max_applies_to_market", False))
         low, high = self.venue_filter("notional_min"), self.venue_filter("notional_max")
@@ -102,7 +102,7 @@ class FilterRules(ExtrasRules):
         position_max = self.venue_filter("position_max")
         if not position_max or not self.is_buy:
             return ""
-        if self.get("base_total") is None:
+        if self.inputs["base_total"] is None:
             return "balance_unknown"
         worst = self.amount_at("base_total") + self.amount_at("buys_open") + self.qty
         return "filter_position" if worst > position_max else ""

@@ -4,8 +4,9 @@ Rule of this file: it folds facts, and judges none; `decision_recheck.py` compar
 """
 
 from collections import deque
-from dataclasses import dataclass, field
 from decimal import Decimal
+
+import msgspec
 
 from evidence.folds.exposure_fold import first_before, oco_of
 from evidence.folds.journal_fold import Recent
@@ -24,8 +25,7 @@ from evidence.read.journal_lines import (
 WINDOWS_NS = (NS_PER_S, 60 * NS_PER_S, 3600 * NS_PER_S, 86_400 * NS_PER_S)
 
 
-@dataclass(slots=True)
-class ReplayedHold:
+class ReplayedHold(msgspec.Struct):
     """An approved order that may still fill."""
 
     instrument_id: str
@@ -44,14 +44,13 @@ class ReplayedHold:
     """An order that is pending behind it has traded: it was filled, whatever was told of it."""
 
 
-@dataclass(slots=True)
-class InstrumentBook:
+class InstrumentBook(msgspec.Struct):
     """The state of one instrument after the facts so far."""
 
     position: Decimal = ZERO
-    holds: dict[str, ReplayedHold] = field(default_factory=dict)
-    minute_ns: deque[int] = field(default_factory=deque)
-    traded: deque[tuple[int, Decimal]] = field(default_factory=deque)
+    holds: dict[str, ReplayedHold] = {}
+    minute_ns: deque[int] = msgspec.field(default_factory=deque)
+    traded: deque[tuple[int, Decimal]] = msgspec.field(default_factory=deque)
     traded_qty: Decimal = ZERO
 
     def open_qty(self, *, is_buy: bool, without: str = "") -> Decimal:

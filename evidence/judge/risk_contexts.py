@@ -29,24 +29,29 @@ class RiskContexts:
     def __init__(self) -> None:
         self.caps_hash = ""
         self._caps: Mapping[str, Any] | None = None
+        self._portfolio: Mapping[str, Any] = {}
+        """Those of them that are of no single symbol."""
         self._filters: dict[str, Mapping[str, Any]] = {}
         self._known: dict[str, dict[str, Any]] = {}
 
     # ------------------------------------------------------------------ what is in force
     def run_started(self) -> None:
         """Forget the caps at a boot; the next session states them."""
-        self.caps_hash, self._caps = "", None
+        self._in_force("", None)
 
     def session_started(self, record: SessionStartLine) -> None:
         """Take the caps of a session."""
-        self.caps_hash = record.caps_hash
-        self._caps = record.caps if isinstance(record.caps, dict) else None
+        self._in_force(record.caps_hash, record.caps if isinstance(record.caps, dict) else None)
 
     def caps_changed(self, record: CapsChangedLine) -> None:
         """Take tightened caps, if the changes applied to the old caps give the new hash."""
         changed = _applied(self._caps, record.changes)
-        self._caps = changed if changed and _digest(changed) == record.new_hash else None
-        self.caps_hash = record.new_hash
+        fits = changed and _digest(changed) == record.new_hash
+        self._in_force(record.new_hash, changed if fits else None)
+
+    def _in_force(self, caps_hash: str, caps: Mapping[str, Any] | None) -> None:
+        self.caps_hash, self._caps = caps_hash, caps
+        self._portfolio = {key: value for key, value in (caps or {}).items() if key != "symbols"}
 
     def instruments_told(self, record: InstrumentsLine) -> None:
         """Take the venue's filters."""
@@ -98,11 +103,10 @@ class RiskContexts:
             symbols = self._caps.get("symbols")
             symbols = symbols if isinstance(symbols, dict) else {}
             mine = symbols.get(instrument_id) or symbols.get(instrument_id.partition("@")[0])
-            portfolio = {key: value for key, value in self._caps.items() if key != "symbols"}
             is_stranger = instrument_id not in self._filters and stated.get("filters") is None
             if is_stranger and stated.get("caps") is None:
                 mine = None  # the venue never told of it: the gate has no book to keep caps in
-            if stated.get("caps") != mine or stated.get("portfolio_caps") != portfolio:
+            if stated.get("caps") != mine or stated.get("portfolio_caps") != self._portfolio:
                 wrong.append("its caps are not those that the session's start wrote down")
         told = self._filters.get(instrument_id)
         if told is not None and stated.get("filters") not in (None, told):

@@ -9,8 +9,9 @@ Rules of this file:
 3. Of a rehearsal nobody need confirm anything; where somebody does, the rules are these.
 """
 
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from evidence.folds.drill_fold import PASSED
 from evidence.folds.incident_fold import IncidentsFold
@@ -23,8 +24,7 @@ UNANCHORED = "UNANCHORED"
 LISTED_MAX = 20
 
 
-@dataclass(frozen=True, slots=True)
-class Uncovered:
+class Uncovered(msgspec.Struct, frozen=True):
     """The lines from `first_seq` to `last_seq`; items are (line, what it says)."""
 
     first_seq: int
@@ -75,44 +75,37 @@ def uncovered_of(
         None where all of it is covered, or no outside anchor was given (which is told apart).
     """
     covered = anchoring.covered(set(account.tally.by_mode), kinds)
-    chain, folds = account.chain, account.folds
+    chain = account.chain
     if covered is None or covered[0] >= chain.last_seq:
         return None
     seq, ts_ns = covered
     claims: list[tuple[int, str]] = []
     ends: list[tuple[int, str]] = []
-    sessions, incidents = folds.get("sessions"), folds.get("incidents")
-    if isinstance(sessions, SessionsFold):
-        for one in sessions.sessions:
-            if one.started_seq > seq:
-                claims.append((one.started_seq, f"session {one.session_id}, whole"))
-            elif one.stopped_seq > seq:
-                ends.append((one.stopped_seq, f"end of session {one.session_id}: {one.end}"))
-        ends += [
-            (run.stopped_seq, f"end of run {run.run_id}")
-            for run in sessions.runs
-            if run.stopped_seq > seq
-        ]
-    if isinstance(incidents, IncidentsFold):
-        claims += [
-            (drill["seq"], f"drill {drill['drill']} passed")
-            for drill in incidents.drills
-            if drill["seq"] > seq and drill["decided"] == PASSED
-        ]
-        claims += [
-            (one.resolved_seq, f"resolution of incident {one.incident_id}")
-            for one in incidents.incidents.values()
-            if one.resolved_seq > seq
-        ]
-        ends += [
-            (kill["seq"], "kill, verified empty")
-            for kill in incidents.kills
-            if kill["seq"] > seq and kill["step"] == "verified_empty"
-        ]
+    sessions, incidents = account.fold(SessionsFold), account.fold(IncidentsFold)
+    for one in sessions.sessions:
+        if one.started_seq > seq:
+            claims.append((one.started_seq, f"session {one.session_id}, whole"))
+        elif one.stopped_seq > seq:
+            ends.append((one.stopped_seq, f"end of session {one.session_id}: {one.end}"))
+    ends += [(run.stopped_seq, f"end of run {run.run_id}") for run in sessions.runs]
+    claims += [
+        (drill["seq"], f"drill {drill['drill']} passed")
+        for drill in incidents.drills
+        if drill["decided"] == PASSED
+    ]
+    claims += [
+        (incident.resolved_seq, f"resolution of incident {incident.incident_id}")
+        for incident in incidents.incidents.values()
+    ]
+    ends += [
+        (kill["seq"], "kill, verified empty")
+        for kill in incidents.kills
+        if kill["step"] == "verified_empty"
+    ]
     return Uncovered(
         seq + 1,
         chain.last_seq,
         max(0, chain.last_ns - (ts_ns or chain.first_ns)),
-        tuple(sorted(claims)),
-        tuple(sorted(ends)),
+        tuple(sorted(claim for claim in claims if claim[0] > seq)),
+        tuple(sorted(end for end in ends if end[0] > seq)),
     )

@@ -15,8 +15,9 @@ Rules of this file:
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from evidence.read.exact_amounts import NS_PER_S
 from evidence.read.venue_list import Source
@@ -24,8 +25,7 @@ from evidence.read.venue_list import Source
 LISTED_MAX = 20
 
 
-@dataclass(frozen=True, slots=True)
-class Stretch:
+class Stretch(msgspec.Struct, frozen=True):
     """Lines with no anchor between them: from after one (or the beginning) up to the next."""
 
     first_seq: int
@@ -46,8 +46,7 @@ class Stretch:
         return f"{long} ({held or 'nothing but inputs and states'})"
 
 
-@dataclass(frozen=True, slots=True)
-class Misfit:
+class Misfit(msgspec.Struct, frozen=True):
     """An id at the venue that the journal given cannot have made."""
 
     symbol: str
@@ -64,8 +63,7 @@ class Misfit:
         return f"{self.symbol} order {self.order_id}, {self.shown}{where}: {self.why}"
 
 
-@dataclass(slots=True)
-class VenueAnchors:
+class VenueAnchors(msgspec.Struct):
     """What the venue's lists say of one journal."""
 
     sources: tuple[Source, ...] = ()
@@ -79,19 +77,19 @@ class VenueAnchors:
     tail: Stretch | None = None
     """What lies after the last anchor."""
     misfits: int = 0
-    listed: list[Misfit] = field(default_factory=list)
+    listed: list[Misfit] = []
     """The first of them, as the venue saw them: at most `LISTED_MAX`."""
     fits_up_to: int = 0
     """The last line that is proven before the first misfit."""
-    lost: list[str] = field(default_factory=list)
+    lost: list[str] = []
     """Orders at the venue beyond the last line of a run: at most `LISTED_MAX`."""
     lost_count: int = 0
-    absent: list[str] = field(default_factory=list)
+    absent: list[str] = []
     """Orders that the journal has as acknowledged and the venue's list lacks."""
     absent_count: int = 0
-    not_anchored: dict[str, int] = field(default_factory=dict)
+    not_anchored: dict[str, int] = {}
     """Ids that prove nothing, by why."""
-    not_askable: list[str] = field(default_factory=list)
+    not_askable: list[str] = []
     """Spans that the venue could not be asked about, or no longer."""
 
     @property

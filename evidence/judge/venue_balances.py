@@ -17,7 +17,7 @@ from evidence.read.exact_amounts import ZERO, AmountTextError, amount_or_zero, t
 
 def match_balances(
     seen: LedgerComparison,
-    told: BalancesFold | None,
+    told: BalancesFold,
     orders: OrdersFold,
     caps: CapsFold,
     ledger: Mapping[str, Any],
@@ -53,7 +53,7 @@ def match_balances(
         if mine != theirs:
             what = f"{asset}: {text_of(mine)} by the journal, {text_of(theirs)} at the venue"
             seen.balance_differences.add(what)
-    if told is not None and told.mine:
+    if told.mine:
         _match_last(seen, told, after)
 
 

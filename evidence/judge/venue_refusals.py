@@ -54,11 +54,11 @@ def match_refusals(
     seen: LedgerComparison,
     trails: Mapping[str, Trail],
     by_stem: Mapping[Stem, str],
-    sessions: SessionsFold | None,
+    sessions: SessionsFold,
     ledger: Mapping[str, Any],
 ) -> None:
     """Refused cancels and amends, order by order, counted on both sides."""
-    if not isinstance(ledger.get("rejects"), list) or sessions is None:
+    if not isinstance(ledger.get("rejects"), list):
         return
     there: Counter[str] = Counter()
     due: dict[str, list[str]] = {}

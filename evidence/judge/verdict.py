@@ -9,25 +9,18 @@ Rules of this file:
    and are listed here as remarks.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from evidence.folds.balance_fold import BalancesFold
-from evidence.folds.bot_fold import BotsFold
+import msgspec
+
 from evidence.folds.cap_fold import CapsFold
-from evidence.folds.command_fold import DeedsFold
-from evidence.folds.equity_fold import EquityFold
 from evidence.folds.incident_fold import IncidentsFold
-from evidence.folds.journal_fold import JournalFold
-from evidence.folds.kill_fold import KillsFold
+from evidence.folds.journal_fold import ComparingFold, JournalFold
 from evidence.folds.order_fold import OrdersFold
 from evidence.folds.position_fold import PositionsFold
 from evidence.folds.running_totals import TotalsFold
 from evidence.folds.session_fold import SessionsFold
-from evidence.folds.state_fold import StatesFold
-from evidence.folds.told_fold import ToldFold
-from evidence.folds.trigger_fold import TriggersFold
 from evidence.judge.anchoring import SIMULATED_MODE, Anchoring
 from evidence.judge.decision_recheck import DecisionsFold
 from evidence.judge.ledger_comparison import LedgerComparison
@@ -39,11 +32,6 @@ from evidence.read.integrity import COMPLETE_FAULTS, INTACT_FAULTS, Faults
 from evidence.read.journal_reader import is_headless
 
 FIRST_SEQ = 1
-BOTH_WAYS = (
-    DeedsFold, StatesFold, ToldFold, BalancesFold, KillsFold, EquityFold,
-    TriggersFold, BotsFold,
-)  # fmt: skip
-"""Folds that hold lines against others: whatever they find makes the record incomplete."""
 OK, FAIL, UNKNOWN = "OK", "FAIL", "UNKNOWN"
 HISTORY_WORDS = "venue history"
 NO_GO, INSUFFICIENT = "NO_GO", "INSUFFICIENT"
@@ -55,16 +43,15 @@ def worst_of(verdicts: Sequence[str]) -> str:
     return next((one for one in _WORST_FIRST if one in verdicts), OK)
 
 
-@dataclass(slots=True)
-class Finding:
+class Finding(msgspec.Struct):
     """One verdict: OK, FAIL, UNKNOWN or UNANCHORED, and why."""
 
     name: str
-    failed: list[str] = field(default_factory=list)
-    unknown: list[str] = field(default_factory=list)
-    unanchored: list[str] = field(default_factory=list)
+    failed: list[str] = []
+    unknown: list[str] = []
+    unanchored: list[str] = []
     """Nothing speaks against it, and nobody but the box's owner says so."""
-    remarks: list[str] = field(default_factory=list)
+    remarks: list[str] = []
 
     @property
     def value(self) -> str:
@@ -87,8 +74,7 @@ class Finding:
         }
 
 
-@dataclass(slots=True)
-class Verdicts:
+class Verdicts(msgspec.Struct):
     """The three, and the one."""
 
     intact: Finding
@@ -184,8 +170,10 @@ def notarised_words(venue: VenueAnchors) -> list[str]:
     return told
 
 
-def _told(faults: Faults, kinds: Mapping[str, int]) -> list[str]:
-    return [f"{count} x {kind}, first at {faults.first(kind)}" for kind, count in kinds.items()]
+def _told(faults: Faults, kinds: Iterable[str] | None = None) -> list[str]:
+    """Faults (of some kinds) for people."""
+    counts = faults.of(faults.counts if kinds is None else kinds)
+    return [f"{count} x {kind}, first at {faults.first(kind)}" for kind, count in counts.items()]
 
 
 def _intact(account: JournalFold, anchoring: Anchoring) -> Finding:
@@ -193,9 +181,9 @@ def _intact(account: JournalFold, anchoring: Anchoring) -> Finding:
     chain = account.chain
     if chain.lines == 0:
         found.failed.append("no line of it can be read")
-    found.failed += _told(chain.faults, chain.faults.of(INTACT_FAULTS))
+    found.failed += _told(chain.faults, INTACT_FAULTS)
     faults = anchoring.faults
-    found.failed += _told(faults, faults.of(faults.counts))
+    found.failed += _told(faults)
     _anchored(found, account, anchoring)
     _uncovered(found, account, anchoring)
     return found
@@ -212,12 +200,12 @@ def _anchored(found: Finding, account: JournalFold, anchoring: Anchoring) -> Non
         found.remarks.append(f"anchored up to seq {beside} of {last}")
     modes = set(account.tally.by_mode)
     outside = anchoring.outside(modes)
-    sessions = account.folds.get("sessions")
     found.remarks += [
         f"leans on {one.name}: {one.count or len(one.heads)} heads up to seq {one.last_seq}"
         for one in outside
     ]
-    if not isinstance(sessions, SessionsFold) or any(one.reaches(sessions) for one in outside):
+    sessions = account.fold(SessionsFold)
+    if any(one.reaches(sessions) for one in outside):
         return
     lacks = "no outside anchor: nobody but this box says that it was never rewritten"
     if outside:
@@ -245,7 +233,7 @@ def _uncovered(found: Finding, account: JournalFold, anchoring: Anchoring) -> No
 def _complete(account: JournalFold, archived: Manifest | None) -> Finding:
     """Whether nothing is absent; unknown if an archived beginning is not available."""
     found = Finding("complete")
-    chain, folds = account.chain, account.folds
+    chain = account.chain
     is_cut = is_headless(chain) or chain.first_seq > FIRST_SEQ
     if (
         is_cut
@@ -254,7 +242,7 @@ def _complete(account: JournalFold, archived: Manifest | None) -> Finding:
         and archived.may_begin(chain.first_seq, chain.first_prev)
     ):
         places = ", ".join(dict.fromkeys(one.place for one in archived.segments))
-        found.failed += _told(chain.faults, chain.faults.of(COMPLETE_FAULTS))
+        found.failed += _told(chain.faults, COMPLETE_FAULTS)
         found.unknown.append(
             f"its lines before seq {chain.first_seq} are archived (key {archived.key[:16]}…) and "
             "not at hand, so orders and decisions cannot be followed; name the archive, too: "
@@ -271,42 +259,28 @@ def _complete(account: JournalFold, archived: Manifest | None) -> Finding:
             f"its beginning is absent: the first line read is seq {chain.first_seq}, and no "
             "archive manifest accounts for what was before"
         )
-    found.failed += _told(chain.faults, chain.faults.of(COMPLETE_FAULTS))
-    folds = account.folds
-    orders, sessions = folds["orders"], folds["sessions"]
-    positions, caps, incidents = folds["positions"], folds["caps"], folds["incidents"]
-    decisions = folds["decisions"]
-    if isinstance(decisions, DecisionsFold):
-        wrong = decisions.disagreements
-        told = _told(wrong, wrong.of(wrong.counts))
-        found.failed += [f"decisions do not hold: {one}" for one in told]
-    if isinstance(orders, OrdersFold):
-        audit = orders.audit()
-        found.failed += _told(audit, audit.of(audit.counts))
-        found.remarks += _told(orders.remarks, orders.remarks.of(orders.remarks.counts))
-    if isinstance(sessions, SessionsFold):
-        _sessions(found, sessions)
-    if isinstance(positions, PositionsFold):
-        found.failed += _told(positions.problems, positions.problems.of(positions.problems.counts))
-    if isinstance(caps, CapsFold):
-        found.failed += _told(caps.breaches, caps.breaches.of(caps.breaches.counts))
-        found.failed += _told(caps.problems, caps.problems.of(caps.problems.counts))
-    if isinstance(incidents, IncidentsFold):
-        _incidents(found, incidents)
-    totals = folds.get("totals")
-    if isinstance(totals, TotalsFold):
-        found.failed += _told(totals.problems, totals.problems.of(totals.problems.counts))
-        if totals.unstated:
-            what = "decisions state no running totals: denials taken out would not show by them"
-            found.remarks.append(f"{totals.unstated} {what}")
-    for fold in folds.values():
-        if isinstance(fold, BOTH_WAYS):
-            found.failed += _told(fold.problems, fold.problems.of(fold.problems.counts))
+    found.failed += _told(chain.faults, COMPLETE_FAULTS)
+    told = _told(account.fold(DecisionsFold).disagreements)
+    found.failed += [f"decisions do not hold: {one}" for one in told]
+    orders, caps = account.fold(OrdersFold), account.fold(CapsFold)
+    found.failed += _told(orders.audit())
+    found.remarks += _told(orders.remarks)
+    _sessions(found, account.fold(SessionsFold))
+    found.failed += _told(account.fold(PositionsFold).problems)
+    found.failed += _told(caps.breaches)
+    found.failed += _told(caps.problems)
+    _incidents(found, account.fold(IncidentsFold))
+    if unstated := account.fold(TotalsFold).unstated:
+        what = "decisions state no running totals: denials taken out would not show by them"
+        found.remarks.append(f"{unstated} {what}")
+    for fold in account.folds.values():
+        if isinstance(fold, ComparingFold):
+            found.failed += _told(fold.problems)
     return found
 
 
 def _sessions(found: Finding, sessions: SessionsFold) -> None:
-    found.failed += _told(sessions.problems, sessions.problems.of(sessions.problems.counts))
+    found.failed += _told(sessions.problems)
     found.failed += sessions.absent_before()
     found.failed += sessions.open_ends()
     for first, copy, how in sessions.clones():
@@ -316,7 +290,7 @@ def _sessions(found: Finding, sessions: SessionsFold) -> None:
     found.failed += mode_contradictions(sessions)
     simulated = all(session.mode == SIMULATED_MODE for session in sessions.sessions)
     (found.remarks if simulated else found.failed).extend(build_contradictions(sessions))
-    found.remarks += _told(sessions.remarks, sessions.remarks.of(sessions.remarks.counts))
+    found.remarks += _told(sessions.remarks)
 
 
 def build_contradictions(sessions: SessionsFold) -> list[str]:
@@ -328,8 +302,10 @@ def build_contradictions(sessions: SessionsFold) -> list[str]:
     """
     reasons = list(sessions.rebuilt)
     for build, run_id in sessions.builds.items():
+        if not build.code:
+            continue  # an older daemon's states none: there is nothing to hold it against
         what = contradiction(build, installed())
-        known = committed(build.commit) if build.code and not what else None
+        known = committed(build.commit) if not what else None
         if known is not None and known.code != build.code:
             what = f"it says commit {build.commit[:12]}, whose code has another digest in git here"
         if what:
@@ -354,11 +330,11 @@ def mode_contradictions(sessions: SessionsFold) -> list[str]:
 
 
 def _incidents(found: Finding, incidents: IncidentsFold) -> None:
-    found.failed += _told(incidents.problems, incidents.problems.of(incidents.problems.counts))
+    found.failed += _told(incidents.problems)
     if incidents.kills_unverified:
         what = f"{incidents.kills_unverified} kill(s) never reached 'verified empty'"
         found.failed.append(what)
-    found.remarks += _told(incidents.remarks, incidents.remarks.of(incidents.remarks.counts))
+    found.remarks += _told(incidents.remarks)
     for incident in incidents.unresolved:
         found.remarks.append(f"incident {incident.incident_id} ({incident.trigger}) is unresolved")
     found.remarks.append(f"{incidents.error_count} errors, {incidents.anomaly_count} anomalies")

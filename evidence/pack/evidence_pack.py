@@ -11,13 +11,12 @@ Rules of this file:
 """
 
 import hashlib
-import importlib.metadata
 import json
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import (
     Ed25519PrivateKey,
     Ed25519PublicKey,
@@ -25,6 +24,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import (
 
 from evidence.pack.pack_archive import PackFormError, read_archive, write_archive
 from evidence.pack.redaction import redacted_config
+from evidence.read.build_digest import product_version
 from evidence.read.dsse import EnvelopeError, Subject, open_envelope, seal, statement
 from evidence.read.journal_sources import ANCHORS_FILE, segment_number, segments_in, streams_of
 from evidence.read.venue_list import read_list
@@ -47,8 +47,7 @@ class PackError(Exception):
     """A pack that cannot be made; the text names the place and the mend."""
 
 
-@dataclass(frozen=True, slots=True)
-class PackInputs:
+class PackInputs(msgspec.Struct, frozen=True):
     """What goes into a pack. `ledger` is the venue's own books."""
 
     segments: Sequence[Path]
@@ -64,13 +63,12 @@ class PackInputs:
     """Downloads of the venue's list of our orders."""
 
 
-@dataclass(slots=True)
-class PackVerdict:
+class PackVerdict(msgspec.Struct):
     """What checking a pack has found."""
 
-    problems: list[str] = field(default_factory=list)
+    problems: list[str] = []
     files: int = 0
-    manifest: dict[str, object] = field(default_factory=dict)
+    manifest: dict[str, object] = {}
 
     @property
     def ok(self) -> bool:
@@ -152,7 +150,7 @@ def as_it_stands(inputs: PackInputs, place: Path) -> PackInputs:
     *closed, last = inputs.segments
     if not last.name.endswith((".zst", ".gz")):
         last = _copied(last, place)
-    return replace(inputs, segments=[*closed, last], anchors=anchors)
+    return msgspec.structs.replace(inputs, segments=[*closed, last], anchors=anchors)
 
 
 def _copied(source: Path, place: Path) -> Path:
@@ -214,7 +212,7 @@ def session_manifest(report: Report) -> dict[str, object]:
         for one in journal.account.results()["sessions"]["sessions"]
     ]
     return {
-        "producer": {"name": "seatrial", "version": _version()},
+        "producer": {"name": "seatrial", "version": product_version()},
         "verdict": report.verdict,
         "reasons": report.reasons,
         "modes": report.modes,
@@ -309,10 +307,3 @@ def _sha256(source: Path | bytes) -> str:
 
 def _json(value: object) -> bytes:
     return (json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True) + "\n").encode("utf-8")
-
-
-def _version() -> str:
-    try:
-        return importlib.metadata.version("seatrial")
-    except importlib.metadata.PackageNotFoundError:
-        return "unknown"

@@ -12,7 +12,6 @@ import fcntl
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -44,8 +43,7 @@ class ArchiveBusyError(JournalArchiveError):
     """Another process packs or archives this journal; try again later."""
 
 
-@dataclass(frozen=True, slots=True)
-class Archived:
+class Archived(msgspec.Struct, frozen=True):
     """What one call did."""
 
     moved: tuple[ArchivedSegment, ...]
@@ -53,8 +51,7 @@ class Archived:
     """Where the journal begins now; None: nothing was ever moved."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Read:
+class _Read(msgspec.Struct, frozen=True):
     """What was found when a segment was read."""
 
     path: Path

@@ -10,9 +10,10 @@ Rules of this file:
 import hashlib
 import tarfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
+
+import msgspec
 
 BLOCK = tarfile.BLOCKSIZE
 RECORD = tarfile.RECORDSIZE
@@ -24,8 +25,7 @@ class PackFormError(Exception):
     """The archive departs from its form; the text names the file at which."""
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(msgspec.Struct, frozen=True):
     """One file of the archive, read to its end."""
 
     name: str

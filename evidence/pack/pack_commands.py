@@ -115,15 +115,6 @@ def check_pack(pack: Path, public_key: Path, *, as_json: bool) -> int:
     return 0 if verdict.ok else EXIT_CHANGED
 
 
-@click.command("verify-pack")
-@click.argument("pack", type=FILE)
-@click.option("--public-key", type=FILE, required=True)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def verify_pack_command(pack: Path, public_key: Path, *, as_json: bool) -> None:
-    """Check PACK against the public key: signature, every file, every byte between them."""
-    click.get_current_context().exit(check_pack(pack, public_key, as_json=as_json))
-
-
 def _plain(pack: Path, verdict: PackVerdict) -> dict[str, object]:
     return {
         "pack": pack.name,

@@ -13,7 +13,8 @@ Rules of this file:
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+
+import msgspec
 
 from evidence.folds.bot_fold import Bot, BotsFold
 from evidence.folds.cap_fold import CapsFold
@@ -31,8 +32,7 @@ KILL_SWITCH = "kill-switch"
 """The drill's name, as `seatrial drill` records it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Happening:
+class Happening(msgspec.Struct, frozen=True):
     """One error or anomaly."""
 
     seq: int
@@ -41,8 +41,7 @@ class Happening:
     """Its explanation; empty when nobody has explained it."""
 
 
-@dataclass(slots=True)
-class CampaignSession:
+class CampaignSession(msgspec.Struct):
     """One session and what happened in it."""
 
     session_id: str
@@ -59,8 +58,8 @@ class CampaignSession:
     """Of the bot whose trials its box names; empty: it names none."""
     is_end_covered: bool = True
     """Whether an outside anchor confirms the end of it."""
-    errors: list[Happening] = field(default_factory=list)
-    anomalies: list[Happening] = field(default_factory=list)
+    errors: list[Happening] = []
+    anomalies: list[Happening] = []
 
     @property
     def minutes(self) -> int:
@@ -68,8 +67,7 @@ class CampaignSession:
         return self.duration_ms // MINUTE_MS
 
 
-@dataclass(frozen=True, slots=True)
-class DrillRun:
+class DrillRun(msgspec.Struct, frozen=True):
     """One drill as it is journalled."""
 
     name: str
@@ -79,8 +77,7 @@ class DrillRun:
     """What its details say (`evidence.folds.drill_fold`)."""
 
 
-@dataclass(slots=True)
-class CampaignJournal:
+class CampaignJournal(msgspec.Struct):
     """One journal, judged, with its sessions."""
 
     name: str
@@ -88,23 +85,23 @@ class CampaignJournal:
     reasons: list[str]
     modes: list[str]
     sessions: list[CampaignSession]
-    unresolved: list[str] = field(default_factory=list)
-    drills: list[DrillRun] = field(default_factory=list)
-    cap_percent_max: dict[str, int] = field(default_factory=dict)
-    outside: list[Happening] = field(default_factory=list)
+    unresolved: list[str] = []
+    drills: list[DrillRun] = []
+    cap_percent_max: dict[str, int] = {}
+    outside: list[Happening] = []
     """Errors before the first session."""
     beyond: int = 0
     """Errors and anomalies that the accountant counted but no longer keeps one by one."""
     has_simulator_books: bool = False
-    anchored_by: list[str] = field(default_factory=list)
+    anchored_by: list[str] = []
     """Who confirms its chain up to its last session's end, by signature or the verifier's fetch."""
     unanchored_minutes: int = 0
     """The longest that a line of it stood before one of them knew of it."""
-    uncovered: list[str] = field(default_factory=list)
+    uncovered: list[str] = []
     """What would count for the box, and no such anchor covers."""
     uncovered_minutes: int = 0
     """From the last covered line to the journal's end."""
-    bots: dict[str, Counter[str]] = field(default_factory=dict)
+    bots: dict[str, Counter[str]] = {}
     """Requests, signed ones, orders, orders with a fill, fills and denials of each bot."""
 
 
@@ -122,14 +119,7 @@ def campaign_of(report: Report, name: str) -> list[CampaignJournal]:
 
 
 def _journal(one: JournalReport, name: str) -> CampaignJournal:
-    folds = one.account.folds
-    sessions, incidents, caps = folds["sessions"], folds["incidents"], folds["caps"]
-    if not (
-        isinstance(sessions, SessionsFold)
-        and isinstance(incidents, IncidentsFold)
-        and isinstance(caps, CapsFold)
-    ):
-        raise TypeError("the report was not made with the standard folds")
+    sessions, incidents = one.account.fold(SessionsFold), one.account.fold(IncidentsFold)
     anchored = one.anchoring.covered(set(one.account.tally.by_mode), PROVEN)
     tail = uncovered_of(one.account, one.anchoring, PROVEN)
     covered_seq = one.account.chain.last_seq if anchored is None else anchored[0]
@@ -161,10 +151,9 @@ def _journal(one: JournalReport, name: str) -> CampaignJournal:
         else [],
         uncovered_minutes=tail.duration_ns // NS_PER_MINUTE if tail else 0,
     )
-    traded = folds.get("bots")
-    if isinstance(traded, BotsFold):
-        journal.bots = {name: _bot(bot) for name, bot in traded.bots.items()}
-    for (cap, _symbol), use in caps.use.items():
+    bots_fold = one.account.fold(BotsFold)
+    journal.bots = {bot: _bot(told) for bot, told in bots_fold.bots.items()}
+    for (cap, _symbol), use in one.account.fold(CapsFold).use.items():
         known = journal.cap_percent_max.get(cap, 0)
         journal.cap_percent_max[cap] = max(known, use.percent_max)
     starts = [session.started_seq for session in sessions.sessions]

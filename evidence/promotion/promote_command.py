@@ -17,8 +17,9 @@ from evidence.gates.artifact import (
     write_atomically,
 )
 from evidence.gates.gate_frame import MomentType
-from evidence.gates.gates_now import read_gates
+from evidence.gates.gates_now import LaunchGateState, read_gates
 from evidence.gates.scorecard import EXIT_NOT_READY, EXIT_OK
+from evidence.gates.trial_reports import JudgeAgain
 from evidence.pack.evidence_pack import PackError, PackInputs, find_inputs
 from evidence.promotion.campaign import CampaignJournal, campaign_of
 from evidence.promotion.decision_text import STEM, decision_markdown, decision_value
@@ -90,6 +91,7 @@ def promote_command(
     key: Path | None,
     as_json: bool,
     now: datetime | None,
+    judge_again: JudgeAgain | None = None,
 ) -> None:
     """Decide promotion over SESSIONS: state directories, each with its venue's books.
 
@@ -109,13 +111,7 @@ def promote_command(
                 for path, inputs in zip(sessions, found, strict=True)
                 for journal in _journals(path, inputs, witness_key, tsa_root, ask)
             ],
-            read_gates(
-                status_dir,
-                moment,
-                policy.gate_age_hours_max,
-                policy.trials_required,
-                policy.trials_bound,
-            ),
+            _gates(status_dir, policy, moment, judge_again),
             policy,
             moment,
             is_rehearsal=rehearsal,
@@ -144,6 +140,16 @@ def promote_command(
     else:
         _tell(judgement, path, record if is_ready and signing_key else None)
     click.get_current_context().exit(EXIT_OK if is_ready else EXIT_NOT_READY)
+
+
+def _gates(
+    status_dir: Path, policy: Policy, now: datetime, judge_again: JudgeAgain | None
+) -> list[LaunchGateState]:
+    """The gates as they stand now, and the trials that the policy asks for."""
+    return read_gates(
+        status_dir, now, policy.gate_age_hours_max, policy.trials_required, policy.trials_bound,
+        judge_again=judge_again,
+    )  # fmt: skip
 
 
 def _ask(credentials: Path | None, rest: str) -> tuple[Key, str]:

@@ -13,7 +13,6 @@ Rules of this file:
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum
 from itertools import pairwise
@@ -43,8 +42,7 @@ class ReasonLevel(IntEnum):
     NO_GO = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Reason:
+class Reason(msgspec.Struct, frozen=True):
     """Why the decision is not READY."""
 
     level: ReasonLevel
@@ -52,8 +50,7 @@ class Reason:
     text: str
 
 
-@dataclass(slots=True)
-class Judgement:
+class Judgement(msgspec.Struct):
     """The decision with everything that it rests on."""
 
     is_rehearsal: bool
@@ -64,8 +61,8 @@ class Judgement:
     explained: list[str]
     statistics: dict[str, object]
     gates: Sequence[LaunchGateState]
-    drills: dict[str, DrillRun] = field(default_factory=dict)
-    anchored_by: dict[str, list[str]] = field(default_factory=dict)
+    drills: dict[str, DrillRun] = {}
+    anchored_by: dict[str, list[str]] = {}
     """Journal -> who outside of the box confirms it."""
 
     @property

@@ -17,8 +17,6 @@ from daemon.model.records import (
     ARCHIVE_PREDICATE,
     GENESIS,
 )
-from evidence.read.dsse import EnvelopeError, open_envelope
-from evidence.read.signing import KeyFileError, key_id, public_key_of
 
 
 class ManifestError(OSError):
@@ -98,6 +96,10 @@ def manifest_of(raw: bytes, pem: bytes, path: str) -> Manifest:
     Raises:
         ManifestError: it is not as it was signed, or it contradicts itself.
     """
+    # Most journals have no archive, and no use for cryptography.
+    from evidence.read.dsse import EnvelopeError, open_envelope  # noqa: PLC0415
+    from evidence.read.signing import KeyFileError, key_id, public_key_of  # noqa: PLC0415
+
     try:
         key = public_key_of(pem, ARCHIVE_KEY)
         statement = open_envelope(raw, key, ARCHIVE_PREDICATE)

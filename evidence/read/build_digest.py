@@ -5,15 +5,12 @@ digest that does not go with them shows it, where the same distribution is insta
 """
 
 import hashlib
-import importlib.metadata
-import io
 import re
-import subprocess
-import tarfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+
+import msgspec
 
 ROOT = Path(__file__).resolve().parents[2]
 GIT_S = 20.0
@@ -21,8 +18,7 @@ NO_COMMITS = ("", "unknown")
 TOPS = ("control", "daemon", "evidence", "riskcaps")
 
 
-@dataclass(frozen=True, slots=True)
-class Build:
+class Build(msgspec.Struct, frozen=True):
     """The version and code digest of a distribution."""
 
     version: str
@@ -41,9 +37,14 @@ def installed() -> Build:
 
 def product_version() -> str:
     """The installed version of seatrial, for the provenance of artifacts."""
+    from importlib.metadata import (  # noqa: PLC0415 - it imports a mail parser
+        PackageNotFoundError,
+        version,
+    )
+
     try:
-        return importlib.metadata.version("seatrial")
-    except importlib.metadata.PackageNotFoundError:
+        return version("seatrial")
+    except PackageNotFoundError:
         return "unknown"
 
 
@@ -78,6 +79,10 @@ def committed(commit: str, root: Path = ROOT) -> Build | None:
     """
     if not (root / ".git").exists() or not re.fullmatch(r"[0-9a-f]{7,64}", commit):
         return None
+    import io  # noqa: PLC0415 - like the next two, for a checkout alone
+    import subprocess  # noqa: PLC0415
+    import tarfile  # noqa: PLC0415
+
     command = ["git", "-C", str(root), "archive", "--format=tar", commit, *TOPS]
     try:
         # The commit is hexadecimal, and nothing else of the command comes from a record.

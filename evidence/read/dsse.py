@@ -11,8 +11,8 @@ Rules of this file:
 import base64
 import binascii
 import json
-from dataclasses import dataclass
 
+import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import (
     Ed25519PrivateKey,
     Ed25519PublicKey,
@@ -28,8 +28,7 @@ class EnvelopeError(Exception):
     """The envelope cannot be trusted; the text says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(msgspec.Struct, frozen=True):
     """A file that a statement speaks of."""
 
     name: str

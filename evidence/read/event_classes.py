@@ -10,7 +10,8 @@ The launch procedure's own rules, for events of any stack:
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 ERROR_LEVELS = frozenset({"error", "fatal", "critical"})
 WARNING_LEVELS = frozenset({"warning", "warn"})
@@ -22,8 +23,7 @@ TRUE_WORDS = frozenset({"1", "true", "yes", "y", "t"})
 FALSE_WORDS = frozenset({"", "0", "false", "no", "n", "f"})
 
 
-@dataclass(frozen=True, slots=True)
-class EventClass:
+class EventClass(msgspec.Struct, frozen=True):
     """What one event is."""
 
     is_error: bool

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from typing import BinaryIO, Protocol
 
-from evidence.read.event_streams import LINE_BYTES_MAX
+from evidence.read.journal_sources import LINE_BYTES_MAX
 from evidence.read.understanding import KNOWN, field_meant, the_worse
 
 DELIMITERS = {

@@ -14,15 +14,16 @@ import json
 import re
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, cast
 
+import msgspec
 import orjson
 import zstandard
 
 from evidence.read.event_csv import read_csv
-from evidence.read.event_streams import LINE_BYTES_MAX, HashingStream, as_utf8, unpacked
+from evidence.read.event_streams import HashingStream, as_utf8, unpacked
+from evidence.read.journal_sources import LINE_BYTES_MAX
 from evidence.read.understanding import Doubts, the_worse
 
 FORMATS = ("auto", "json", "jsonl", "csv")
@@ -37,8 +38,7 @@ EVENTS_NAME = re.compile(r"\.(jsonl|ndjson|json|csv|tsv|log)(\.(gz|zst|bz2|xz|zi
 Event = dict[str, object]
 
 
-@dataclass(frozen=True, slots=True)
-class EventFile:
+class EventFile(msgspec.Struct, frozen=True):
     """One input file as it was read."""
 
     name: str
@@ -46,14 +46,13 @@ class EventFile:
     size_bytes: int
 
 
-@dataclass(slots=True)
-class Intake:
+class Intake(msgspec.Struct):
     """What the reader saw beside the events: the files, and every place that is not an event."""
 
-    files: list[EventFile] = field(default_factory=list)
+    files: list[EventFile] = []
     malformed_count: int = 0
-    malformed: list[str] = field(default_factory=list)
-    doubts: Doubts = field(default_factory=Doubts)
+    malformed: list[str] = []
+    doubts: Doubts = msgspec.field(default_factory=Doubts)
     place: tuple[str, int] = ("", 0)
     """File and line of the event that was yielded last."""
 
@@ -210,8 +209,7 @@ def _read_array(stream: BinaryIO, name: str, intake: Intake) -> Iterator[Event]:
             intake.mark(name, index, f"element {index}: {_why_not(event)}")
 
 
-@dataclass(frozen=True, slots=True)
-class _Unreadable:
+class _Unreadable(msgspec.Struct, frozen=True):
     why: str
 
 

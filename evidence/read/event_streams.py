@@ -8,15 +8,14 @@ import codecs
 import gzip
 import hashlib
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-import zstandard
+from evidence.read.journal_sources import unpacked_zstandard
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-LINE_BYTES_MAX = 16 * 1024 * 1024
 HEAD_BYTES = 64
 Tell = Callable[[str, str], None]
 """Takes what is not as it should be, and the mend."""
@@ -52,15 +51,12 @@ class HashingStream(io.RawIOBase):
         return len(chunk)
 
 
-class ZstandardStream(io.RawIOBase):
-    """Zstandard frames in a row; a cut frame is an error (the library ends silently there)."""
+class ChunkStream(io.RawIOBase):
+    """Pieces of bytes, read like a file."""
 
-    def __init__(self, compressed: BinaryIO) -> None:
+    def __init__(self, chunks: Iterator[bytes]) -> None:
         super().__init__()
-        self._compressed = compressed
-        self._decompressor = zstandard.ZstdDecompressor()
-        self._frame = self._decompressor.decompressobj()
-        self._started = False
+        self._chunks = chunks
         self._pending = b""
 
     def readable(self) -> bool:
@@ -70,17 +66,10 @@ class ZstandardStream(io.RawIOBase):
     def readinto(self, buffer: "WriteableBuffer") -> int:
         """Fill a buffer with what comes next."""
         while not self._pending:
-            chunk = self._frame.unused_data if self._frame.eof else b""
-            if self._frame.eof:
-                self._frame = self._decompressor.decompressobj()
-                self._started = False
-            chunk = chunk or self._compressed.read(1 << 16)
-            if not chunk:
-                if self._started:
-                    raise EOFError("the file ends inside a frame")
+            chunk = next(self._chunks, None)
+            if chunk is None:
                 return 0
-            self._started = True
-            self._pending = self._frame.decompress(chunk)
+            self._pending = chunk
         view = memoryview(buffer).cast("B")
         taken = self._pending[: len(view)]
         view[: len(taken)] = taken
@@ -88,31 +77,12 @@ class ZstandardStream(io.RawIOBase):
         return len(taken)
 
 
-class _Transcoded(io.RawIOBase):
-    """Converts text to UTF-8; what cannot be decoded becomes U+FFFD."""
-
-    def __init__(self, stream: BinaryIO, encoding: str) -> None:
-        super().__init__()
-        self._stream = stream
-        self._decoder = codecs.getincrementaldecoder(encoding)("replace")
-        self._pending = b""
-        self._is_over = False
-
-    def readable(self) -> bool:
-        """It is only read."""
-        return True
-
-    def readinto(self, buffer: "WriteableBuffer") -> int:
-        """Fill a buffer with what comes next."""
-        while not self._pending and not self._is_over:
-            chunk = self._stream.read(1 << 16)
-            self._is_over = not chunk
-            self._pending = self._decoder.decode(chunk, final=not chunk).encode("utf-8", "replace")
-        view = memoryview(buffer).cast("B")
-        taken = self._pending[: len(view)]
-        view[: len(taken)] = taken
-        self._pending = self._pending[len(taken) :]
-        return len(taken)
+def _transcoded(stream: io.BufferedReader, encoding: str) -> Iterator[bytes]:
+    """Text as UTF-8; what cannot be decoded becomes U+FFFD."""
+    decoder = codecs.getincrementaldecoder(encoding)("replace")
+    while chunk := stream.read(1 << 16):
+        yield decoder.decode(chunk).encode("utf-8", "replace")
+    yield decoder.decode(b"", final=True).encode("utf-8", "replace")
 
 
 def unpacked(name: str, stream: io.BufferedReader, tell: Tell) -> io.BufferedReader:
@@ -127,7 +97,7 @@ def unpacked(name: str, stream: io.BufferedReader, tell: Tell) -> io.BufferedRea
         packed = gzip.GzipFile(fileobj=cast("BinaryIO", stream), mode="rb")
         return io.BufferedReader(cast("io.RawIOBase", packed), 1 << 18)
     if is_zstandard:
-        return io.BufferedReader(ZstandardStream(cast("BinaryIO", stream)), 1 << 18)
+        return io.BufferedReader(ChunkStream(unpacked_zstandard(stream)), 1 << 18)
     for magic, packing in _UNREAD_PACKINGS.items():
         if head.startswith(magic):
             tell(f"it is packed with {packing}, which is not read", "unpack it, or use gzip")
@@ -140,7 +110,7 @@ def as_utf8(stream: io.BufferedReader, tell: Tell) -> BinaryIO:
     if not encoding:
         return cast("BinaryIO", stream)
     tell(f"it is written in {encoding.upper()}, not in UTF-8", "write it in UTF-8")
-    whole = io.BufferedReader(_Transcoded(cast("BinaryIO", stream), encoding), 1 << 18)
+    whole = io.BufferedReader(ChunkStream(_transcoded(stream, encoding)), 1 << 18)
     return cast("BinaryIO", whole)
 
 

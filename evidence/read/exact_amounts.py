@@ -32,7 +32,7 @@ def amount(text: object) -> Decimal:
             beyond 30 digits before or 40 after the point.
     """
     if type(text) is str:
-        return _parsed(text)
+        return amount_of_text(text)
     if type(text) is int and -INTEGER_MAX < text < INTEGER_MAX:
         return Decimal(text)
     if not isinstance(text, Decimal):
@@ -41,7 +41,7 @@ def amount(text: object) -> Decimal:
 
 
 @lru_cache(maxsize=4096)
-def _parsed(text: str) -> Decimal:
+def amount_of_text(text: str) -> Decimal:
     """Read decimal text; caps and filters come again with every decision, so they are kept."""
     if len(text) > TEXT_LENGTH_MAX:
         raise AmountTextError(f"not an amount of any venue: {text[:40]!r}…")

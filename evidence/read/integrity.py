@@ -7,8 +7,9 @@ Rules of this file:
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 EXAMPLES_MAX = 8
 """Located examples kept of each kind of fault; the count is always exact."""
@@ -24,12 +25,11 @@ COMPLETE_FAULTS = frozenset({"gap", "unknown_type", "foreign_line", "headless", 
 """Faults which say that something is absent or does not belong."""
 
 
-@dataclass(slots=True)
-class Faults:
+class Faults(msgspec.Struct):
     """Counts of faults by kind with the first places of each."""
 
-    counts: dict[str, int] = field(default_factory=dict)
-    examples: dict[str, list[str]] = field(default_factory=dict)
+    counts: dict[str, int] = {}
+    examples: dict[str, list[str]] = {}
 
     def note(self, kind: str, place: str, what: str, count: int = 1) -> None:
         """Count one fault of `kind` at `place` (`file:line`)."""
@@ -61,8 +61,7 @@ class Faults:
         }
 
 
-@dataclass(slots=True)
-class Chain:
+class Chain(msgspec.Struct):
     """A contiguous run of lines: its ends, its length and its faults.
 
     An undecodable line takes one sequence number and one link: its bytes are hashed like any
@@ -79,10 +78,10 @@ class Chain:
     last_hash: str = ""
     first_ns: int = 0
     last_ns: int = 0
-    faults: Faults = field(default_factory=Faults)
+    faults: Faults = msgspec.field(default_factory=Faults)
     turn_key: str = ""
     """What ids made after the last line have of a head (see `JournalReader`)."""
-    early_ids: list[tuple[str, str, str]] = field(default_factory=list)
+    early_ids: list[tuple[str, str, str]] = []
     """(key, id, place) of ids that stand before a part's first turn."""
 
     def begin(self, seq: int, prev: str, ts_ns: int, place: str) -> None:

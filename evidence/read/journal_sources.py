@@ -8,10 +8,10 @@ import gzip
 import re
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Literal, Protocol, TypeVar
 
+import msgspec
 import zstandard
 
 from evidence.read.archive_manifest import Manifest, read_manifest
@@ -44,13 +44,12 @@ class SourceFile(Protocol):
         """Open it for reading bytes."""
 
 
-@dataclass(slots=True)
-class JournalStream:
+class JournalStream(msgspec.Struct):
     """Files that follow each other: the segments of one journal, or one file of events."""
 
     name: str
     files: list[Path]
-    anchors: list[Path] = field(default_factory=list)
+    anchors: list[Path] = []
     directory: Path | None = None
     manifest: Manifest | None = None
     """What of this journal was archived; its segments are among the files where they were found."""
@@ -189,14 +188,14 @@ def chunks_of(path: SourceFile) -> Iterator[bytes]:
         raise SourceError(f"{path}: {error.strerror or error}") from error
     with raw:
         if path.name.endswith(".zst"):
-            yield from _unpacked_zstandard(raw)
+            yield from unpacked_zstandard(raw)
             return
         opened = gzip.GzipFile(fileobj=raw) if path.name.endswith(".gz") else raw
         while chunk := opened.read(CHUNK_BYTES):
             yield chunk
 
 
-def _unpacked_zstandard(raw: IO[bytes]) -> Iterator[bytes]:
+def unpacked_zstandard(raw: IO[bytes]) -> Iterator[bytes]:
     """Frames one after the other; a cut frame raises (the library's own reader just ends)."""
     frame, is_inside = zstandard.ZstdDecompressor().decompressobj(), False
     while chunk := raw.read(CHUNK_BYTES >> 2):

@@ -13,8 +13,9 @@ import hashlib
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 JsonObject = dict[str, object]
 
@@ -26,8 +27,7 @@ class MalformedInputError(Exception):
         super().__init__(f"{path}: {fault}; {mend}")
 
 
-@dataclass(frozen=True, slots=True)
-class Artifact:
+class Artifact(msgspec.Struct, frozen=True):
     """A JSON object that another gate wrote, or its absence."""
 
     role: str
@@ -84,8 +84,7 @@ class Artifact:
         return _provenance(self)
 
 
-@dataclass(frozen=True, slots=True)
-class RunList:
+class RunList(msgspec.Struct, frozen=True):
     """CI runs, newest first, and where they were read."""
 
     role: str

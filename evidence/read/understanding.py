@@ -11,8 +11,9 @@ Rules of this file:
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
+
+import msgspec
 
 from evidence.read.event_classes import (
     ANOMALY_TYPES,
@@ -73,8 +74,7 @@ OF_THE_PROCEDURE = frozenset({"malformed", "flag", "override", "time", "window"}
 """What the launch procedure's own text decides, with exit code 0; it is told all the same."""
 
 
-@dataclass(slots=True)
-class Doubt:
+class Doubt(msgspec.Struct):
     """One kind of doubt: how often, where first, and what to do."""
 
     kind: str

@@ -9,10 +9,11 @@ Rules of this file:
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from evidence.read.exact_amounts import NS_PER_MS
 from evidence.read.journal_sources import SourceError
@@ -30,8 +31,7 @@ class Source(StrEnum):
     SIMULATED = "of a simulated venue"
 
 
-@dataclass(frozen=True, slots=True)
-class VenueOrder:
+class VenueOrder(msgspec.Struct, frozen=True):
     """One order under one id that the venue showed for it."""
 
     symbol: str
@@ -41,8 +41,7 @@ class VenueOrder:
     updated_ns: int
 
 
-@dataclass(frozen=True, slots=True)
-class VenueList:
+class VenueList(msgspec.Struct, frozen=True):
     """All of one download. It speaks of what was placed from `since_ns` to `until_ns`."""
 
     source: Source
@@ -59,13 +58,21 @@ def read_list(path: Path) -> VenueList:
     Raises:
         SourceError: it cannot be read, or is no list of orders.
     """
+    return list_of(read_json(path), str(path))
+
+
+def read_json(path: Path) -> Any:
+    """What a file holds that somebody handed over.
+
+    Raises:
+        SourceError: it cannot be read, or is no JSON, or has a key twice.
+    """
     try:
-        found = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=once_each)
+        return json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=once_each)
     except OSError as error:
         raise SourceError(f"{path}: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
         raise SourceError(f"{path}: not JSON: {error}") from error
-    return list_of(found, str(path))
 
 
 def list_of(found: object, name: str, source: Source = Source.HANDED_OVER) -> VenueList:

@@ -9,7 +9,6 @@ Rules of this file:
 import base64
 import binascii
 import hashlib
-from dataclasses import dataclass, field
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -47,13 +46,12 @@ class ExportEnd(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     signature: str
 
 
-@dataclass(frozen=True, slots=True)
-class WitnessExport:
+class WitnessExport(msgspec.Struct, frozen=True):
     """A checked export."""
 
     witness: str
     box: str
-    lines: list[WitnessLine] = field(default_factory=list)
+    lines: list[WitnessLine] = []
     ts_ns: int = 0
     """When it was made, by the witness's clock."""
 

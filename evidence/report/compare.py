@@ -10,7 +10,7 @@ from typing import Any
 
 from evidence.report.report import build_report
 from evidence.report.report_text import table
-from evidence.report.side_by_side import BINDING, FIGURES, sessions_compared
+from evidence.report.side_by_side import differences, sessions_compared, side_by_side_rows
 
 
 def compare(inputs: Sequence[Path]) -> dict[str, Any]:
@@ -32,11 +32,7 @@ def comparison_text(found: Mapping[str, Any]) -> str:
         f"Code, config, caps and account are {alike} in all.",
         "",
     ]
-    for name, values in found["differing_bindings"].items():
-        lines.append(f"- {name} differs: {', '.join(value[:16] for value in values)}")
-    lines += [f"- copies of one session: {mark[:16]}" for mark in found["copies"]]
-    lines += [""] * bool(found["differing_bindings"] or found["copies"])
+    told = differences(found)
+    lines += [*(f"- {one}" for one in told), *([""] if told else [])]
     header = ["", *(str(one["session_id"]) for one in sessions)]
-    rows = [[name, *(one[name] for one in sessions)] for name in FIGURES]
-    rows += [[name, *(str(one["binding"].get(name))[:16] for one in sessions)] for name in BINDING]
-    return "\n".join([*lines, *table(header, rows)])
+    return "\n".join([*lines, *table(header, side_by_side_rows(sessions))])

@@ -13,8 +13,9 @@ Rules of this file:
 import importlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import IO, Any, Literal, Protocol
+
+import msgspec
 
 from daemon.model.records import ARCHIVE_KEY, ARCHIVE_MANIFEST
 from evidence.folds.journal_fold import JournalFold
@@ -48,8 +49,7 @@ class RemoteExecutor(Protocol):
         """Start one task."""
 
 
-@dataclass(frozen=True, slots=True)
-class RemoteFile:
+class RemoteFile(msgspec.Struct, frozen=True):
     """A file that fsspec can open: `file:///…`, `s3://…`, a path."""
 
     url: str
@@ -67,8 +67,7 @@ class RemoteFile:
         return opened
 
 
-@dataclass(slots=True)
-class RemoteJournal:
+class RemoteJournal(msgspec.Struct):
     """A journal directory in a store."""
 
     name: str

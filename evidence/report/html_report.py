@@ -23,7 +23,7 @@ from evidence.report.html_activity import (
 )
 from evidence.report.html_charts import charts_of
 from evidence.report.html_style import STYLE
-from evidence.report.side_by_side import BINDING, FIGURES, sessions_compared
+from evidence.report.side_by_side import differences, sessions_compared, side_by_side_rows
 
 HTML_NAME = "evidence_report.html"
 _POLICY = (
@@ -310,18 +310,11 @@ def _comparison(plain: Mapping[str, Any]) -> str:
         return ""
     alike = "the same" if found["is_bound_alike"] else "not the same"
     words = f"<p>Code, config, caps and account are <strong>{alike}</strong> in all.</p>"
-    notes = [
-        f"{name} differs: {', '.join(value[:16] for value in values)}"
-        for name, values in found["differing_bindings"].items()
-    ]
-    notes += [f"copies of one session: {mark[:16]}" for mark in found["copies"]]
-    items = "".join(f"<li>{escape(note)}</li>" for note in notes)
-    rows = [[name, *(one[name] for one in sessions)] for name in FIGURES]
-    rows += [[name, *(str(one["binding"].get(name))[:16] for one in sessions)] for name in BINDING]
+    items = "".join(f"<li>{escape(note)}</li>" for note in differences(found))
     header = ("figure", *(str(one["session_id"]) for one in sessions))
     return (
         f"<section><h2>Sessions side by side</h2>{words}{f'<ul>{items}</ul>' if items else ''}"
-        + table(f"{len(sessions)} sessions", header, rows)
+        + table(f"{len(sessions)} sessions", header, side_by_side_rows(sessions))
         + "</section>"
     )
 

@@ -6,13 +6,14 @@ Rules of this file:
 """
 
 import functools
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from evidence.folds.activity_fold import ActivityFold
+from evidence.folds.allotment_fold import AllotmentsFold
 from evidence.folds.balance_fold import BalancesFold
 from evidence.folds.bot_fold import BotsFold
 from evidence.folds.cap_fold import CapsFold
@@ -53,9 +54,8 @@ from evidence.read.journal_sources import (
     SourceFile,
     streams_of,
 )
-from evidence.read.json_inputs import once_each
 from evidence.read.understanding import Doubt, look_at
-from evidence.read.venue_list import VenueList
+from evidence.read.venue_list import VenueList, read_json
 from evidence.report.html_report import HTML_NAME, html_of
 from evidence.report.report_text import json_of, markdown_of
 
@@ -68,8 +68,7 @@ LIMITS = (
 )
 
 
-@dataclass(slots=True)
-class ForeignEvents:
+class ForeignEvents(msgspec.Struct):
     """Events of another stack. They are counted and prove nothing."""
 
     name: str
@@ -78,9 +77,9 @@ class ForeignEvents:
     errors: int = 0
     anomalies: int = 0
     malformed: int = 0
-    malformed_at: list[str] = field(default_factory=list)
-    by_type: dict[str, int] = field(default_factory=dict)
-    not_understood: list[Doubt] = field(default_factory=list)
+    malformed_at: list[str] = []
+    by_type: dict[str, int] = {}
+    not_understood: list[Doubt] = []
 
     def plain(self) -> dict[str, Any]:
         """Counts."""
@@ -97,15 +96,14 @@ class ForeignEvents:
         }
 
 
-@dataclass(slots=True)
-class JournalReport:
+class JournalReport(msgspec.Struct):
     """One journal, judged."""
 
     account: JournalFold
     verdicts: Verdicts
     comparison: LedgerComparison | None
     venue: VenueAnchors | None = None
-    anchoring: Anchoring = field(default_factory=Anchoring)
+    anchoring: Anchoring = msgspec.field(default_factory=Anchoring)
 
     def plain(self) -> dict[str, Any]:
         """The journal's part of the report."""
@@ -127,8 +125,7 @@ class JournalReport:
         }
 
 
-@dataclass(slots=True)
-class Report:
+class Report(msgspec.Struct):
     """Everything that was derived from the inputs."""
 
     journals: list[JournalReport]
@@ -210,6 +207,7 @@ def standard_folds(*, keep_all: bool) -> list[Fold]:
         EquityFold(),
         TriggersFold(),
         BotsFold(),
+        AllotmentsFold(),
         ActivityFold(),
     ]
 
@@ -309,12 +307,7 @@ def read_ledger(path: Path) -> Mapping[str, Any]:
     Raises:
         SourceError: the file cannot be read, or is no JSON object.
     """
-    try:
-        books = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=once_each)
-    except OSError as error:
-        raise SourceError(f"{path}: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise SourceError(f"{path}: not JSON: {error}") from error
+    books = read_json(path)
     if not isinstance(books, dict):
         raise SourceError(f"{path}: a ledger is a JSON object")
     return books

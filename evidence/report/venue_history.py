@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
@@ -65,14 +66,13 @@ class Key:
         return hmac.new(self.secret, payload.encode(), hashlib.sha256).hexdigest()
 
 
-@dataclass(slots=True)
-class Scope:
+class Scope(msgspec.Struct):
     """What to download, as the journal states it."""
 
     environment: str = ""
-    symbols: list[str] = field(default_factory=list)
+    symbols: list[str] = []
     since_ns: int = 0
-    initial_balances: dict[str, Any] = field(default_factory=dict)
+    initial_balances: dict[str, Any] = {}
 
 
 def read_key(path: Path) -> Key:
@@ -259,8 +259,7 @@ def fetch_list(journal: Path, rest_url: str, key: Key) -> dict[str, Any]:
     }
 
 
-@dataclass(frozen=True, slots=True)
-class KeptList:
+class KeptList(msgspec.Struct, frozen=True):
     """A download as it was written."""
 
     path: Path

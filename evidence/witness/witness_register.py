@@ -17,7 +17,6 @@ import os
 import re
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -61,8 +60,7 @@ class RefusedHead(msgspec.Struct, frozen=True):
     ts_ns: int
 
 
-@dataclass(slots=True)
-class _Box:
+class _Box(msgspec.Struct):
     key: Ed25519PublicKey
     file_fd: int
     last: WitnessLine | None

@@ -181,6 +181,45 @@ def a_cancel_is_anothers(records: Lines) -> None:
             one["input"]["bot"] = "another"
 
 
+def _capitals(records: Lines, make: Callable[[dict[str, str]], dict[str, str]]) -> None:
+    """Change the allotment of the bot that has one, in every session's line."""
+    for record in records:
+        for spec in record.get("bots") or () if record["event_type"] == "session_start" else ():
+            if spec["capital"]:
+                spec["capital"] = make(spec["capital"])
+
+
+def an_allotment_was_smaller(records: Lines) -> None:
+    """A bot spent thousands; its session is made to have allotted it some hundred."""
+    _capitals(records, lambda capital: {**capital, "USDT": "400"})
+
+
+def an_allotment_was_of_another_asset(records: Lines) -> None:
+    """What a bot had in base is told as in quote."""
+    _capitals(records, lambda capital: {"USDT": "6000"})
+
+
+def _refused_for_allotment(records: Lines, bot: str, msg: str = "") -> None:
+    """Tell another reason of a refusal in a session: that the allotment does not pay."""
+    begun = _first(records, "order_approved")
+    at = next(
+        n for n, one in enumerate(records) if n > begun and one.get("refusal") and one["bot"] == bot
+    )
+    records[at] |= {"refusal": "allotment_exceeded", "msg": msg}
+
+
+def refused_for_no_allotment(records: Lines) -> None:
+    """A bot without an allotment was refused for another reason."""
+    _refused_for_allotment(records, "ft")
+
+
+def more_was_allotted_together(records: Lines) -> None:
+    """A refusal tells what all bots were allotted; the figure is another."""
+    _refused_for_allotment(
+        records, "cx", "the bots' allotments are 9000 USDT, the account has 8000"
+    )
+
+
 BOT_TRICKS: list[tuple[Trick, str]] = [
     (slipped_past, "never_asked"),
     (slipped_without_owner, "owner_absent"),
@@ -194,5 +233,9 @@ BOT_TRICKS: list[tuple[Trick, str]] = [
     (made_to_only_reduce, "reduce_only_differs"),
     (a_suspension_is_told_earlier, "order_of_shut_out"),
     (a_cancel_is_anothers, "owner_differs"),
+    (an_allotment_was_smaller, "allotment_exceeded"),
+    (an_allotment_was_of_another_asset, "allotment_exceeded"),
+    (refused_for_no_allotment, "allotment_absent"),
+    (more_was_allotted_together, "allotment_differs"),
 ]
 """Each trick, and the fault that gives it away."""

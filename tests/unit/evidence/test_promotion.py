@@ -2,7 +2,6 @@
 
 import copy
 import json
-from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import pairwise
@@ -12,6 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from daemon.model.records import PROMOTION_FLOOR, below_floor
 from evidence.gates.gates_now import GateLight, LaunchGateState, read_gates

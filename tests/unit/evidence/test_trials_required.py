@@ -1,16 +1,22 @@
 """A course of trials beside the gates: what `promote` asks for when the policy says so."""
 
+import functools
 import json
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from daemon.cli.promote_trials import promote_command
 from daemon.trials.course_files import load_course
 from daemon.trials.judging.rejudge import report_hash
+from daemon.trials.passed import OBSERVATIONS, why_not_as_kept
 from evidence.gates.gates_now import GateLight, LaunchGateState, read_gates
+from evidence.gates.trial_reports import JudgeAgain
 from evidence.promotion.policy import Policy, PolicyError, load_policy
 from tests.support.trial_reports import COURSE_TEXT, hammering, sound, written
 
@@ -49,12 +55,15 @@ def gate(
         if rehashed:
             row["report_hash"] = report_hash(row)
     (folder / "trial_mine.json").write_text(json.dumps(row))
+    observed = json.loads((folder / "run" / OBSERVATIONS).read_text())
+    kept = {"course": msgspec.to_builtins(course), "observations": observed}
+    (folder / "trial_mine.observations.json").write_text(json.dumps(kept))
     return now(folder)
 
 
-def now(folder: Path) -> LaunchGateState:
+def now(folder: Path, judge_again: JudgeAgain | None = why_not_as_kept) -> LaunchGateState:
     bound = {"mine": {"bot_version": VERSION, "seed": 7}}
-    return read_gates(folder, NOW, 36, ["mine"], bound)[-1]
+    return read_gates(folder, NOW, 36, ["mine"], bound, judge_again=judge_again)[-1]
 
 
 def test_a_passed_course_is_green_and_any_other_is_not(status_dir: Path) -> None:
@@ -114,6 +123,33 @@ def test_a_report_that_was_edited_by_hand_is_red(
     state = gate(status_dir, edit, fails=True, rehashed=rehashed)
     assert state.light is GateLight.RED
     assert ("changed after it was written" in state.detail) is not rehashed
+
+
+def _met_and_counted(row: dict[str, Any]) -> None:
+    _met(row)
+    row["counts"] = dict(Counter(one["outcome"] for one in row["trials"]))
+
+
+def test_one_that_agrees_with_itself_is_judged_again_from_what_was_observed(
+    status_dir: Path,
+) -> None:
+    state = gate(status_dir, _met_and_counted, fails=True)
+    assert (state.light, "shows FINDING" in state.detail) == (GateLight.RED, True), state
+    assert now(status_dir, None).light is GateLight.GREEN, "it does agree with itself"
+
+
+@pytest.mark.parametrize("text", ["", "null", "[]", "{}", '{"course": {}, "observations": 1}'])
+def test_without_its_observations_a_report_is_not_believed(status_dir: Path, text: str) -> None:
+    assert gate(status_dir).light is GateLight.GREEN
+    kept = status_dir / "trial_mine.observations.json"
+    kept.write_text(text) if text else kept.unlink()
+    assert now(status_dir).light is GateLight.RED
+
+
+def test_the_tools_promote_brings_the_judges() -> None:
+    callback = promote_command.callback
+    assert isinstance(callback, functools.partial)
+    assert callback.keywords == {"judge_again": why_not_as_kept}
 
 
 def test_nothing_is_asked_for_unless_the_policy_says_so(tmp_path: Path) -> None:
