@@ -1,6 +1,7 @@
 """The connection of a stop without a loop, against a public WebSocket server (`websockets`)."""
 
 import asyncio
+import contextlib
 import json
 import signal
 import socket
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.datastructures import Headers
+from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from control.tool import isolated_work
@@ -124,6 +126,21 @@ async def test_silence_ends_at_the_deadline_and_a_late_answer_is_nobodys() -> No
     assert isinstance(lost, AnswerLost)
     assert "within 0.05 s" in str(lost)
     assert isinstance(reply, WsReply)
+
+
+async def test_a_venue_that_never_stops_talking_is_not_listened_to_for_ever() -> None:
+    async def talks(peer: ServerConnection) -> None:
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                await peer.send(answer("of-nobody", pad=LONG))
+
+    async with serve(talks, "127.0.0.1", 0) as server:
+        session = session_to(await port_of(server))
+        await opened(session)
+        (lost,) = await asked(session, 1, deadline_s=0.2)
+        session.close("done")
+    assert isinstance(lost, AnswerLost)
+    assert "within 0.2 s" in str(lost)
 
 
 @pytest.mark.parametrize(
