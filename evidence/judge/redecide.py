@@ -67,11 +67,26 @@ class Redecision(FilterRules):
         except decimal.DecimalException:
             return "malformed_order"  # amounts that no exact arithmetic takes (rule 13)
 
+    def limits_of(self, cap: str) -> list[Decimal]:
+        """A cap as the symbol, the portfolio and the order's bot have it."""
+        table = _caps_of_bot(self.inputs, self._table_of_bot() or {})
+        of_bot = (limit_of(table[part].get(cap)) for part in ("caps", "portfolio_caps"))
+        return [self.cap(cap), self.portfolio_cap(cap), *of_bot]
+
+    def _table_of_bot(self) -> Mapping[str, Any] | None:
+        """The caps of the bot whose order it is; None: it is no bot's, or has none."""
+        sender = str(self.inputs["strategy_id"])
+        if not sender.startswith(BOT_PREFIX):
+            return None
+        table: Mapping[str, Any] | None = (self.portfolio_caps.get("bots") or {}).get(
+            sender.removeprefix(BOT_PREFIX)
+        )
+        return table
+
     def _verdict_of_bot(self) -> str:
         """The third scope of the table: the caps of the bot whose order it is."""
-        sender = str(self.inputs["strategy_id"])
-        table = (self.portfolio_caps.get("bots") or {}).get(sender.removeprefix(BOT_PREFIX))
-        if table is None or not sender.startswith(BOT_PREFIX):
+        table = self._table_of_bot()
+        if table is None:
             return APPROVED
         mine = flat(self.table("bot"))
         again = Redecision({**self.inputs, **mine, **_caps_of_bot(self.inputs, table)})
