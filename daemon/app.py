@@ -33,6 +33,7 @@ from daemon.assembly import (
     page_of,
     recovered_engine,
     refuse_early,
+    spin_of,
     start_metrics,
     stop_adapter,
     take_state,
@@ -307,7 +308,6 @@ class Daemon:
         self._mark.begun(first_run=self._run_number if not recovered.seq else self._proof.first_run)
 
     def _build_pump(self, sinks: tuple[RecordSink, ...]) -> Pump:
-        checkpoint_seq, facts_since = self._since_checkpoint
         return Pump(
             engine=self._engine,
             journal=self._journal,
@@ -318,10 +318,11 @@ class Daemon:
             on_fatal=self._on_fatal,
             sinks=sinks,
             counters=(self._metrics,),
-            checkpoint_seq=checkpoint_seq,
-            facts_since=facts_since,
+            checkpoint_seq=self._since_checkpoint[0],
+            facts_since=self._since_checkpoint[1],
             thin_to=self._care.thin_to,
             on_bot=self._gateway.post,
+            on_worked=spin_of(self._config.settings, self._halt, self._clock),
         )
 
     def _build_link(self, pump: Pump, _venue: str, deliver: Callable[[Input], None]) -> VenueLink:

@@ -1,5 +1,6 @@
 """Parts that the composition root puts together, each from the configuration alone."""
 
+import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from decimal import Decimal
@@ -28,7 +29,8 @@ from daemon.shell.keys.credentials import account_fingerprint, load_credentials
 from daemon.shell.keys.key_environments import check_distinct
 from daemon.shell.link.link_config import Credentials, LinkConfig, adapter_of
 from daemon.shell.link.venue_urls import urls_of
-from daemon.shell.process.clock import SystemClock
+from daemon.shell.process.clock import Clock, SystemClock
+from daemon.shell.process.loop_spin import LoopSpin
 from daemon.shell.state.clock_ahead import stepped_back
 from daemon.shell.state.state_dir import StateMark, next_run, prepare
 from daemon.shell.state.state_proof import Proof, check_state, in_future_text, prove_state
@@ -377,6 +379,12 @@ def build_anchors(
 
     journal.on_anchor = on_anchor
     return sender
+
+
+def spin_of(settings: Settings, halt: HaltFlag, clock: Clock) -> Callable[[], None] | None:
+    """What the pump tells of its work where the configuration has the main loop spin."""
+    spin_us = settings.process.spin_us
+    return LoopSpin(asyncio.get_running_loop(), halt, clock, spin_us).worked if spin_us else None
 
 
 def page_of(settings: Settings, metrics: Metrics, events: EventHub, boot_seq: int) -> Page:

@@ -1,8 +1,10 @@
 """What runs: version, commit, packages. Bound into `session_start`, shown by `--version`."""
 
 import hashlib
+import os
 import platform
 import sys
+from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -71,10 +73,25 @@ def code_digest(root: Path = ROOT) -> str:
     (evidence/read/build_digest.py).
     """
     digest = hashlib.sha256()
-    for path in sorted(path for top in TOPS for path in (root / top).rglob("*.py")):
-        digest.update(f"{path.relative_to(root).as_posix()}\0".encode())
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    tops = [top for top in TOPS if (root / top).is_dir()]
+    for parts in sorted(parts for top in tops for parts in _modules(root, (top,))):
+        digest.update(f"{'/'.join(parts)}\0".encode())
+        file = os.open(os.path.join(root, *parts), os.O_RDONLY)  # noqa: PTH118 - as below
+        try:
+            digest.update(hashlib.sha256(os.read(file, os.fstat(file).st_size)).digest())
+        finally:
+            os.close(file)
     return digest.hexdigest()
+
+
+def _modules(root: Path, parts: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """The parts of each module's path; without `Path`, which takes three times as long."""
+    with os.scandir(os.path.join(root, *parts)) as entries:  # noqa: PTH118 - as it says
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield from _modules(root, (*parts, entry.name))
+            elif entry.name.endswith(".py"):
+                yield (*parts, entry.name)
 
 
 def packages() -> dict[str, str]:

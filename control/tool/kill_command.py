@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from control.control_errors import ControlError
 from control.tool import output
-from control.tool.client import ControlClient
 from control.tool.daemon_lookup import default_socket, direct_command
 from daemon.model.user_text import one_line
 
@@ -155,6 +154,8 @@ def _stop(asked: KillOptions, direct: DirectKill | None) -> Mapping[str, Any]:
 
 
 def _ask(asked: KillOptions, socket: str, reason: str) -> Mapping[str, Any]:
+    from control.tool.client import ControlClient  # noqa: PLC0415 - a direct stop needs none
+
     teller = Teller(socket, asked.config, asked.or_direct_s)
     with ControlClient(socket, connect_timeout_s=CONNECT_S) as client:
         return client.call_telling(

@@ -76,7 +76,7 @@ def _told(socket: Path) -> tuple[list[CapUsage], dict[str, Any]]:
 def _lines(row: ExplainRow, width: int) -> Iterator[str]:
     """One cap: its value and use, and below them what it bounds."""
     value = f"{row.value} (tightened; file: {row.config})" if row.config else row.value
-    used = f", used {row.used} {row.percent}".rstrip() if row.used else ""
+    used = f", used {row.used} ({row.percent})".removesuffix(" ()") if row.used else ""
     yield f"  {row.cap:<38} {value} {row.unit}".rstrip() + used
     yield textwrap.fill(
         f"{row.text} [{row.clauses}]", width, initial_indent=" " * 6, subsequent_indent=" " * 6

@@ -28,7 +28,7 @@ from control.tool.command_frame import is_interactive
 from daemon.assembly_notify import services_of
 from daemon.demo.processes import STOP_DEADLINE_S, DemoError, Process
 from daemon.errors import SeatrialError
-from daemon.settings import Config, SettingsError, load_config
+from daemon.settings import Config, SettingsError, VenueSettings, load_config
 from daemon.settings_notify import NotifySettings
 from daemon.shell.process.clock import SystemClock
 
@@ -165,6 +165,7 @@ def _parts(
             ready = venue.read_json_line()
             config = _config(place, ready, wanted)
             box = load_config(config)
+            of_this_venue(config, box.settings.venue, ready)
             _tell_bad_urls(box.settings.notify)
             arguments = ["daemon", "--config", str(config)]
             log = place / "seatriald.log"
@@ -200,6 +201,20 @@ def _config(place: Path, ready: dict[str, Any], wanted: tuple[tuple[str, ...], s
         raise DemoError((made.stderr or made.stdout).strip().removeprefix("seatrial: "))
     click.echo(f"box       {config} (new)")
     return config
+
+
+def of_this_venue(config: Path, box: VenueSettings, ready: Mapping[str, Any]) -> None:
+    """Refuse a box that was made for another venue: its daemon would never be ready.
+
+    Raises:
+        DemoError: with what to do instead.
+    """
+    if (box.environment, box.rest) != ("sim", ready["rest"]):
+        raise DemoError(
+            f"{config} is a box of {box.rest or box.environment}, and not of the venue that `up` "
+            f"starts, {ready['rest']}; name another --dir, or start its own venue and "
+            f"seatriald --config {config}"
+        )
 
 
 def of_a_new_box(ctx: click.Context) -> str:
@@ -275,7 +290,8 @@ def _until_ready(
     while told.empty() and not _was_shut_down(parts):
         if not socket.exists() and (line := parts[0].last_words()).startswith("ERROR"):
             raise DemoError(f"{parts[0].name} cannot serve: {line} ({parts[0].log})")
-        problem = ControlError(f"the daemon was not ready within {READY_S:.0f} s")
+        said = f"{parts[0].last_complaint()} ({parts[0].log})"
+        problem = ControlError(f"the daemon was not ready within {READY_S:.0f} s: {said}")
         try:
             status = call(socket, "status")
             if status.get("gate_state") == "READY":

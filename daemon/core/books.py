@@ -143,13 +143,24 @@ class Books:
         """Take a new order into the books."""
         known = self.orders.get(order.client_order_id)
         self.orders[order.client_order_id] = order
-        self.count(None if known is None else known.status, order.status)
+        if known is not None:
+            self.counts[known.status] -= 1
+        self.counts[order.status] += 1
         self._forgotten.pop(order.client_order_id, None)
         self._by_stem[stem_of(order.client_order_id)] = order.client_order_id
         self.index(order)
 
+    def move(self, order: Order, new: OrderStatus) -> None:
+        """An order takes a status, last of all that has changed of it."""
+        old = order.status
+        self.counts[old] -= 1
+        self.counts[new] += 1
+        order.status = new
+        if new.is_terminal or old.is_terminal or order.bot_order_id:
+            self.index(order)  # else it stands where it belongs
+
     def index(self, order: Order) -> None:
-        """Put an order where its status belongs; call after every change of one."""
+        """Put an order where its status belongs; call after every other change of one."""
         cid = order.client_order_id
         if order.bot_order_id:
             self.touched[cid] = order
@@ -163,7 +174,7 @@ class Books:
             else:
                 self.open.pop(cid, None)
                 self._finish(cid)
-        elif mine.get(cid) is not order:  # else it stands where it belongs
+        else:
             self._finished.pop(cid, None)
             mine[cid] = order
             self.open[cid] = order
@@ -187,12 +198,6 @@ class Books:
             self.last_trade[instrument_id] = trade_id
         if order.status.is_terminal or order.bot_order_id:
             self.index(order)
-
-    def count(self, old: OrderStatus | None, new: OrderStatus) -> None:
-        """An order came (`old` None) or changed its status."""
-        if old is not None:
-            self.counts[old] -= 1
-        self.counts[new] += 1
 
     def flow(self, changes: Mapping[str, Decimal]) -> None:
         """Add one fill's changes to the net flows."""
@@ -284,7 +289,7 @@ class Books:
         self.last_trade = dict(state["last_trade"])
         self.flows = {asset: Decimal(change) for asset, change in state["flows"].items()}
         for order in self.orders.values():
-            self.count(None, order.status)
+            self.counts[order.status] += 1
             if not order.status.is_terminal or order.venue_cum_qty > order.cum_qty:
                 self.open[order.client_order_id] = order
             if not order.status.is_terminal:

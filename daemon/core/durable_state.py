@@ -16,7 +16,7 @@ import msgspec
 from daemon.core.books import Books
 from daemon.core.bots.bot_accounts import BotAccounts
 from daemon.core.venue_pause import NO_PAUSE, WHOLE, VenuePause
-from daemon.model.account_model import account_of
+from daemon.model.account_model import MODELS, account_of
 from daemon.model.amounts import ZERO, plain
 from daemon.model.enums import OrderStatus
 from daemon.model.ids import (
@@ -156,15 +156,13 @@ class DurableState:
         """ORDER_STATE: one row of the lifecycle table fired."""
         old, books, gate = order.status, self.books, self.interceptor.risk
         shown = venue_order_id is not None and order.venue_order_id is None
-        books.count(old, new)
-        order.status = new
         order.ts_updated_ns = now_ns
         order.venue_order_id = venue_order_id
         if venue_list_id and not order.venue_list_id:
             order.venue_list_id = venue_list_id
         if venue_cum_qty > order.venue_cum_qty:  # noqa: PLR1730 - max() costs three times as much
             order.venue_cum_qty = venue_cum_qty
-        books.index(order)
+        books.move(order, new)
         if order.bot_order_id:
             self.bots.move(order, old, ts_venue_ns)
         if old.is_terminal and not new.is_terminal:
@@ -172,8 +170,12 @@ class DurableState:
         if new is _UNKNOWN:
             if old is not new:
                 self.heard(gate.on_unknown(order.client_order_id, now_ns))
-        elif (shown or old is _UNKNOWN) and new is not _REJECTED:
-            self.heard(gate.on_known(order.client_order_id, now_ns))
+        elif (
+            (shown or old is _UNKNOWN)
+            and new is not _REJECTED
+            and (notices := gate.on_known(order.client_order_id, now_ns))
+        ):
+            self.heard(notices)
         if new.is_terminal and not old.is_terminal:
             self._release(order, now_ns)
         if books.dropped:
@@ -183,14 +185,14 @@ class DurableState:
         """FILL: one new trade on one of our orders."""
         books, instrument = self.books, self.instruments.get(fill.instrument_id)
         was_owed = order.status.is_terminal and order.venue_cum_qty > order.cum_qty
-        notices = self.interceptor.risk.on_fill(fill, now_ns)
-        if notices:
+        if notices := self.interceptor.risk.on_fill(fill, now_ns):
             self.heard(notices)
         books.book(fill, order)
         order.ts_updated_ns = now_ns
         self.session.fills += 1
         if instrument is not None:
-            changes = account_of(instrument).moves(instrument, fill)
+            model = MODELS.get(instrument.kind) or account_of(instrument)
+            changes = model.moves(instrument, fill)
         else:
             changes = {fill.fee_asset: -fill.fee} if fill.fee else {}
         books.flow(changes)
@@ -214,10 +216,8 @@ class DurableState:
 
     def request_cancel(self, order: Order, new: OrderStatus, now_ns: int) -> None:
         """CANCEL_REQUESTED; `review_cancel` counted it (recovery: `on_cancel_sent`)."""
-        self.books.count(order.status, new)
-        order.status = new
         order.ts_updated_ns = now_ns
-        self.books.index(order)
+        self.books.move(order, new)
 
     def amend(self, order: Order, qty: Decimal, now_ns: int) -> None:
         """ORDER_AMENDED: a smaller quantity, by the venue's word."""
@@ -351,8 +351,8 @@ class DurableState:
             if order.status is not OrderStatus.FILLED:  # what waits for it never works
                 for scope in (risk, *risk.bots.by_name.values()):
                     scope.books.never_fills(order.client_order_id)
-        else:
-            self.heard(self.interceptor.risk.on_terminal(order.client_order_id, now_ns))
+        elif notices := self.interceptor.risk.on_terminal(order.client_order_id, now_ns):
+            self.heard(notices)
 
     # ------------------------------------------------------------------ durable form
     def state(self) -> dict[str, Any]:

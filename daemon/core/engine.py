@@ -161,7 +161,8 @@ class Engine:
         self._handlers[kind](turn.input)
         if kind is not MarketData or ctx.effects or ctx.ledger.notices or ctx.troubles:
             self._session_control.settle_turn()
-            self._bots.settle(turn.input)
+            if self._bots.specs or ctx.books.touched:
+                self._bots.settle(turn.input)
         if risk.ledger.due and (equity := risk.valuation.take_record()) is not None:
             ctx.record(EventType.EQUITY, equity.to_plain())
         return tuple(ctx.effects)

@@ -77,7 +77,7 @@ class Execution:
         self.check_quantities(order)
         if report.source in _ANSWERS:
             self._after_answer(order)
-        if is_new and order.venue_order_id is not None:
+        if is_new and ctx.pending_queries.cancels and order.venue_order_id is not None:
             self._cancels.appeared(order)
 
     def check_quantities(self, order: Order) -> None:

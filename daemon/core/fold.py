@@ -109,12 +109,7 @@ def _cancel_requested(
     ledger: DurableState, record: journal.CancelRequestedRecord, now_ns: int
 ) -> None:
     order = _order(ledger, record["client_order_id"])
-    row = advance(
-        order.status,
-        Trigger.CANCEL_SENT,
-        acknowledged=order.venue_order_id is not None,
-        partly_filled=order.cum_qty > 0,
-    )
+    row = advance(order.status, Trigger.CANCEL_SENT, order.venue_order_id, order.cum_qty)
     ledger.heard(ledger.interceptor.risk.on_cancel_sent(order.client_order_id, now_ns))
     ledger.request_cancel(order, row.new, now_ns)
 

@@ -14,11 +14,14 @@ Rules of this file:
    happens to a cancel, a replace or an amend says nothing of its target's life.
 """
 
+from decimal import Decimal
 from enum import StrEnum
 
 import msgspec
 
+from daemon.model.amounts import ZERO
 from daemon.model.enums import OrderStatus, VenueOrderStatus
+from daemon.model.ids import VenueOrderId
 
 APPROVED = OrderStatus.APPROVED
 SUBMITTED = OrderStatus.SUBMITTED
@@ -281,27 +284,29 @@ _REFUSALS = (Trigger.CANCEL_REFUSED, Trigger.REPLACE_REFUSED)
 
 
 def advance(
-    status: OrderStatus, trigger: Trigger, *, acknowledged: bool, partly_filled: bool
+    status: OrderStatus, trigger: Trigger, venue_order_id: VenueOrderId | None, cum_qty: Decimal
 ) -> Row:
-    """Look one step up.
+    """Look one step up, for an order of this status, venue order id and booked quantity.
 
-    `acknowledged`: the venue has shown that it knows the order. `partly_filled`: something of it is
-    booked already. They tell apart what one pending status stands for: a refused cancel leads back
-    to where the order was, and silence says nothing new of an order that the venue has shown.
+    With a venue order id the venue has shown that it knows the order. Both tell apart what one
+    pending status stands for: a refused cancel leads back to where the order was, and silence says
+    nothing new of an order that the venue has shown.
 
     Raises:
         ImpossibleTransition: the pair is not listed, or an order that the venue has shown would be
             one that never was.
     """
     row = TABLE.get((status, trigger))
-    if row is None or (trigger in _ONLY_NEVER_SHOWN and (acknowledged or partly_filled)):
+    if row is None or (
+        trigger in _ONLY_NEVER_SHOWN and (venue_order_id is not None or cum_qty > ZERO)
+    ):
         raise ImpossibleTransition(status, trigger)
-    if acknowledged and trigger is _SILENCE and status is not UNKNOWN:
+    if trigger is _SILENCE and venue_order_id is not None and status is not UNKNOWN:
         return Row(status, "the stream has answered already")
     if row.new is not ACCEPTED:
         return row
-    if partly_filled:
+    if cum_qty > ZERO:
         return Row(PARTIALLY_FILLED, row.note, row.alarm)
-    if not acknowledged and trigger in _REFUSALS:
+    if venue_order_id is None and trigger in _REFUSALS:
         return Row(SUBMITTED, "refused before the placement was answered", row.alarm)
     return row

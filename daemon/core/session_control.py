@@ -321,12 +321,8 @@ class SessionControl:
         if ctx.troubles:
             for incident in self.incidents.open_asked():
                 self._stop_for(incident)
-        if (
-            ctx.gate.state is not self._last_gate
-            or ctx.trading_state is not _ACTIVE
-            or self._last_gate is not _READY
-            or self.incidents.reduce_only
-        ):  # else nothing of it has changed: by far the most turns
+        as_ever = ctx.gate.state is self._last_gate is _READY and ctx.trading_state is _ACTIVE
+        if not as_ever or self.incidents.reduce_only:
             self._follow_gate()
         if self.ending is not None:
             self.progress()

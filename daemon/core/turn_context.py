@@ -40,7 +40,7 @@ _ORDER_APPROVED, _ORDER_STATE, _FILL = (
 _FILLED = OrderStatus.FILLED
 """Looked up once: on Python 3.11 a look at a member of an enum costs as much as a call."""
 
-SENT = advance(OrderStatus.APPROVED, Trigger.SENT, acknowledged=False, partly_filled=False).new
+SENT = advance(OrderStatus.APPROVED, Trigger.SENT, None, ZERO).new
 """What every order becomes in the turn of its approval."""
 CONTEXT_DECISIONS = 10_000
 """A context is written again after so many decisions: a reader of late segments finds it."""
@@ -175,9 +175,7 @@ class TurnContext:
         old, known, claimed = order.status, order.venue_order_id, order.venue_cum_qty
         cum_qty, listed = order.cum_qty, order.venue_list_id
         try:
-            row = advance(
-                old, trigger, acknowledged=known is not None, partly_filled=cum_qty > ZERO
-            )
+            row = advance(old, trigger, known, cum_qty)
         except ImpossibleTransition as error:
             self._impossible(order, f"{error} ({why})")
             return False
@@ -278,12 +276,7 @@ class TurnContext:
 
     def cancel_requested(self, order: Order, cancel: CancelOrder, why: str) -> None:
         """Write that a cancel leaves in this turn."""
-        row = advance(
-            order.status,
-            Trigger.CANCEL_SENT,
-            acknowledged=order.venue_order_id is not None,
-            partly_filled=order.cum_qty > 0,
-        )
+        row = advance(order.status, Trigger.CANCEL_SENT, order.venue_order_id, order.cum_qty)
         self.ledger.request_cancel(order, row.new, self.now_ns)
         fields: journal.CancelRequestedRecord = {
             **names_of(order),

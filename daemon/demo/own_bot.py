@@ -77,7 +77,8 @@ class OwnBotDemo:
                 self._screen.say(f"seatriald READY, session started, gateway at {address}")
                 with self._bot(address, key.api_key, key.secret) as bot:
                     self._watch(bot, daemon, socket)
-                call(socket, "shutdown", reason="demo over")
+                with suppress(ControlError):  # it has ended already
+                    call(socket, "shutdown", reason="demo over")
                 if (code := daemon.wait()) != 0:
                     raise DemoError(f"seatriald ended with exit code {code}; see {daemon.log}")
             venue.stop()

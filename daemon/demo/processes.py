@@ -154,10 +154,12 @@ class Process:
             return
         with stdout:
             for raw in stdout:
-                if self._lines.full():
-                    continue
-                self._lines.put(raw.decode(errors="replace").rstrip("\n"))
-        self._lines.put(None)
+                self._keep(raw.decode(errors="replace").rstrip("\n"))
+        self._keep(None)
+
+    def _keep(self, line: str | None) -> None:
+        with contextlib.suppress(queue.Full):  # nobody reads more than the first line
+            self._lines.put_nowait(line)
 
 
 def until_ready(

@@ -124,6 +124,7 @@ class Pump:
         facts_since: int = 0,
         thin_to: TickSink | None = None,
         on_bot: Callable[[BotEffect], None] | None = None,
+        on_worked: Callable[[], None] | None = None,
     ) -> None:
         """Wire the pump; `attach` gives it the venue before the first turn.
 
@@ -131,7 +132,8 @@ class Pump:
         input too. `checkpoint_seq` is the line of the last checkpoint, `facts_since` how many facts
         recovery found after it (absent: the journal's end is as good as one). `thin_to`: the run is
         thinned, and where ticks without a consequence go; absent: every input is a line. `on_bot`
-        hears what bots are to be told, once the lines of the turn are with the kernel.
+        hears what bots are to be told, once the lines of the turn are with the kernel. `on_worked`
+        is called, while a session is on, when the turns that waited are over.
         """
         self._engine = engine
         self._journal = journal
@@ -153,6 +155,7 @@ class Pump:
         }
         """Effects that are performed here; the others are the venue's."""
         self._on_bot = on_bot or _nobody
+        self._on_worked = on_worked
         self._untold: deque[BotEffect] = deque(maxlen=INPUTS_MAX)
         """What bots are told when its lines are written."""
         self._loop = asyncio.get_running_loop()
@@ -215,7 +218,7 @@ class Pump:
         if self._stopped:
             return
         self._append(event_type, fields, self._engine.session_id)
-        self._flush_or_fault()
+        self._flush_or_fault(self._journal.flush)
 
     def note_threadsafe(self, event_type: EventType, fields: Mapping[str, Any]) -> None:
         """`note` from another thread."""
@@ -225,7 +228,7 @@ class Pump:
         """Write one now: the daemon ends in order, and the next start folds nothing."""
         if not self._stopped:
             self._write_checkpoint()
-            self._flush_or_fault()
+            self._flush_or_fault(self._journal.flush)
 
     def stop(self) -> None:
         """Take no more inputs and forget the timers."""
@@ -253,7 +256,7 @@ class Pump:
                 self._turn(queued_ns, item)
             if self._is_checkpoint_due():
                 self._write_checkpoint()
-            if self._flush_or_fault() and self._untold:
+            if self._flush_or_fault(self._journal.flush) and self._untold:
                 self._tell_bots()
         except BaseException as error:  # noqa: BLE001 - crash-only: whatever it is, the process ends
             self.stop()
@@ -264,6 +267,8 @@ class Pump:
         if (self._inputs or self._market) and not self._scheduled:
             self._scheduled = True
             self._loop.call_soon(self._drain_later)
+        if self._on_worked is not None and self._session:
+            self._on_worked()
 
     def _write_checkpoint(self) -> None:
         state = {"state": self._engine.state()}
@@ -314,7 +319,7 @@ class Pump:
             self._journal.append(one.event_type, one.fields, ts_ns=ts_ns, session_id=session)
             for sink in self._sinks[one.event_type]:
                 sink.on_record(one.event_type, one.fields, ts_ns)
-        written = not placing or self._flush_or_fault()
+        written = not placing or self._flush_or_fault(self._journal.write)
         for effect in others:
             self._perform(effect, written=written)
         for one in records:
@@ -327,11 +332,11 @@ class Pump:
         for sink in (*self._sinks[event_type], *self._counters):
             sink.on_record(event_type, fields, stamp)
 
-    def _flush_or_fault(self) -> bool:
+    def _flush_or_fault(self, flush: Callable[[], None]) -> bool:
         """Flush; on refusal tell the engine once, which halts trading. True when all is written."""
         had_fault = bool(self._journal.fault)
         try:
-            self._journal.flush()
+            flush()
         except JournalError as error:
             if not had_fault:
                 self.offer(JournalFault(str(error)))

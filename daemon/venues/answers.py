@@ -26,7 +26,7 @@ NO_ORDER = ClientOrderId("")
 """Stands where a cancel-all has no order of its own to name."""
 
 
-class Asked(msgspec.Struct, frozen=True, kw_only=True):
+class Asked(msgspec.Struct, frozen=True):
     """A request on its way. `client_order_id` is the target's for cancel, amend, replace."""
 
     kind: RequestKind

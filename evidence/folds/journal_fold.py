@@ -9,6 +9,7 @@ Rules of this file:
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any, Protocol, TypeVar
 
 import msgspec
@@ -22,8 +23,15 @@ UNORDERED = frozenset({InputLine})
 """Types that no ordered fold asks for; a part in the middle does not keep them."""
 
 
+_AT_ONCE = 2_000
+
+
 class Recent:
-    """Recently seen ids, so that a repeated event counts once; bounded, oldest dropped first."""
+    """Recently seen ids, so that a repeated event counts once; bounded, oldest dropped first.
+
+    Many at once: the first key of a dict costs a step over each that was deleted before it, 2.6 us
+    an id.
+    """
 
     def __init__(self, kept_max: int = 20_000) -> None:
         self._ids: dict[str, None] = {}
@@ -34,8 +42,9 @@ class Recent:
         if one in self._ids:
             return False
         self._ids[one] = None
-        if len(self._ids) > self._kept_max:
-            del self._ids[next(iter(self._ids))]
+        if len(self._ids) > self._kept_max + _AT_ONCE:
+            for oldest in list(islice(self._ids, _AT_ONCE)):
+                del self._ids[oldest]
         return True
 
     def __contains__(self, one: object) -> bool:

@@ -78,14 +78,14 @@ def caps_set(case: Case) -> Denial | None:
 
 def _caps(case: Case) -> SymbolCaps | None:
     """The caps of an instrument that may be a stranger's."""
-    if case.given.ground.is_stranger:
+    if case.given.told.is_stranger:
         return case.portfolio.for_instrument(case.instrument_id)
     return case.book.caps
 
 
 def instrument_known(case: Case) -> Denial | None:
     """Rule 9: filters is null."""
-    if not case.given.ground.is_stranger and case.book.instrument is not None:
+    if not case.given.told.is_stranger and case.book.instrument is not None:
         return None
     return denial(DenyReason.INSTRUMENT_UNKNOWN, symbol=case.instrument_id)
 
@@ -100,7 +100,7 @@ def symbol_trading(case: Case) -> Denial | None:
 
 def symbol_blocked(case: Case) -> Denial | None:
     """Rule 11: blocked is not empty."""
-    blocked = case.given.ground.blocked
+    blocked = case.given.told.blocked
     return denial(DenyReason.SYMBOL_BLOCKED, why=blocked) if blocked else None
 
 

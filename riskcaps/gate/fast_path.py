@@ -20,11 +20,10 @@ from daemon.model.ids import InstrumentId
 from daemon.model.instrument import SPOT
 from daemon.model.intents import PlaceIntent
 from riskcaps.gate.gate_inputs import DecisionInputs
-from riskcaps.gate.ground import Fills
+from riskcaps.gate.ground import Ground
 from riskcaps.gate.rule import Case, Kept, Rule
 from riskcaps.gate.table import RULES
 from riskcaps.state.behaviour import NEVER_NS, duplicate_key
-from riskcaps.state.conversion import PAR
 from riskcaps.state.holds import Account
 from riskcaps.state.risk_state import RiskState
 from riskcaps.state.symbol_book import SymbolBook
@@ -35,6 +34,7 @@ from riskcaps.words.order_kinds import BPS
 PRICED_TYPES = (OrderType.LIMIT, OrderType.LIMIT_MAKER)
 AUDIT_EVERY = 256
 _BUY = Side.BUY  # a look at a member of an enum costs as much as a call on Python 3.11
+_HALF = Decimal("0.5")
 _WINDOWS = ("second", "minute", "hour", "day")
 
 
@@ -59,14 +59,14 @@ class OrderBounds:
 
     __slots__ = (
         "alone", "ask_px", "asks_more", "bands_version", "counted", "day", "day_up",
-        "exposure", "fills", "floor", "gross", "hour", "is_buy", "market_until_ns",
-        "market_version", "messages_minute", "messages_second", "minute", "net", "notional",
-        "only_quote", "open_of_symbol", "open_total", "order_type", "order_value_max",
-        "position", "price_high", "price_low", "qty_high", "qty_low", "qty_room",
-        "qty_step", "ratio", "ratio_grace", "second", "share_high", "share_low", "side",
-        "standing_until_ns", "standing_version", "symbol_minute", "terms_until_ns",
-        "terms_version", "tick", "time_in_force", "traded_qty", "until_ns", "value_min",
-        "value_room", "venue_open_of_symbol", "venue_open_total",
+        "exposure", "fills_version", "floor", "gross", "hour", "is_buy", "is_mid",
+        "market_until_ns", "market_version", "messages_minute", "messages_second", "minute",
+        "net", "notional", "only_quote", "open_of_symbol", "open_total", "order_type",
+        "order_value_max", "position", "price_floor", "price_high", "price_low", "qty_high",
+        "qty_low", "qty_room", "qty_step", "ratio", "ratio_grace", "second", "share_high",
+        "share_low", "side", "standing_until_ns", "standing_version", "symbol_minute",
+        "terms_until_ns", "terms_version", "tick", "time_in_force", "traded_qty",
+        "until_ns", "value_min", "value_room", "venue_open_of_symbol", "venue_open_total",
     )  # fmt: skip
 
     def __init__(self, case: Case) -> None:
@@ -77,11 +77,9 @@ class OrderBounds:
         self.time_in_force = case.intent.time_in_force
         self.terms_until_ns = _passes_until(case, _OF_TERMS)
         self.market_version = self.standing_version = -1
-        self.fills: Fills | None = None
         self.value_room: Decimal | int = ZERO
         self.only_quote: Account | None = None
-        """The account of the one quote asset that turnover is counted in, at par; `value_room` is
-        less what was traded in it then."""
+        """As the ground has it: `value_room` is less what was traded in it."""
         # 13, 27, 32. A multiple of the step that is not below one step is positive and finite.
         self.tick, self.qty_step = book.tick, book.qty_step
         self.qty_low = max(book.qty_low, book.qty_step)
@@ -102,7 +100,12 @@ class OrderBounds:
         high = Decimal(BPS + caps.collar_bps_max).scaleb(-4)
         up = f.bid_multiplier_up if case.is_buy else f.ask_multiplier_up
         down = f.bid_multiplier_down if case.is_buy else f.ask_multiplier_down
-        self.share_low, self.share_high = max(low, down), min(high, up or high)
+        share_low, share_high = max(low, down), min(high, up or high)
+        # Of the mid they are factors of bid and ask together.
+        self.is_mid = caps.collar_reference == "mid"
+        half = _HALF if self.is_mid else 1
+        self.share_low, self.share_high = share_low * half, share_high * half
+        self.price_floor = max(book.price_low, book.tick)
         self.bands_version = -1
 
     def follow_bands(self, risk: RiskState, book: SymbolBook) -> None:
@@ -118,7 +121,7 @@ class OrderBounds:
         self.second, self.minute, self.hour, self.day_up = (  # 44
             account[f"orders_per_{window}_max"].up - 1 for window in _WINDOWS
         )
-        self.fills = None
+        self.fills_version = -1
         self.symbol_minute = watch["orders_per_minute_max"].up - 1  # 45
         self.messages_second, self.messages_minute = (  # 46
             account[f"messages_per_{window}_max"].up - 1 for window in _WINDOWS[:2]
@@ -133,21 +136,21 @@ class OrderBounds:
         self.asks_more = bool(self.counted or _ASKED)
         self.bands_version = risk.alerts.bands_version
 
-    def follow_fills(self, fills: Fills) -> None:
+    def follow_fills(self, ground: Ground) -> None:
         """What only fills move, taken out of the bounds that it counts against."""
-        self.fills, quotes = fills, fills.quotes
-        self.qty_room = self.traded_qty - fills.traded_qty  # 50
-        if len(quotes) == 1 and quotes[0][3] is PAR:  # 49
-            self.value_room, self.only_quote = self.notional - quotes[0][1], quotes[0][2]
-        else:
-            self.value_room, self.only_quote = self.notional, None
+        self.fills_version = ground.fills_version
+        self.qty_room = self.traded_qty - ground.traded_qty  # 50
+        self.only_quote = ground.only_quote  # 49
+        traded = ZERO if ground.only_quote is None else ground.only_traded
+        self.value_room = self.notional - traded
         # 48: a count is above `ratio` where it is beyond its floor.
-        free = max(self.ratio_grace, int(self.ratio * (fills.executions or 1)))
+        free = max(self.ratio_grace, int(self.ratio * (ground.executions or 1)))
         self.day = min(self.day_up, free)
 
     def follow(self, risk: RiskState, book: SymbolBook, given: DecisionInputs) -> None:
         """The market or what stands before every order has moved: ask the kept rules again."""
-        standing_version = given.ground.verdicts
+        ground: Ground = book.ground
+        standing_version = ground.verdicts
         if self.bands_version != risk.alerts.bands_version:
             self.follow_bands(risk, book)
         if self.market_version != book.market_version:
@@ -155,10 +158,10 @@ class OrderBounds:
             self.market_until_ns = _passes_until(case, _OF_MARKET)
             top = book.top
             if top is not None and self.market_until_ns != NEVER_NS:
-                is_mid = case.caps.collar_reference == "mid"
-                ref_px = (top.bid_px + top.ask_px) / 2 if is_mid else book.last
-                self.price_low = max(book.price_low, book.tick, ref_px * self.share_low)
-                self.price_high = min(book.price_high, ref_px * self.share_high)
+                reference = top.bid_px + top.ask_px if self.is_mid else book.last
+                low, high = reference * self.share_low, reference * self.share_high
+                self.price_low = max(low, self.price_floor)
+                self.price_high = min(high, book.price_high)
                 self.ask_px = top.ask_px
             self.market_version = book.market_version
         if self.standing_version != standing_version:
@@ -167,8 +170,8 @@ class OrderBounds:
                 self.standing_until_ns = NEVER_NS
             self.standing_version = standing_version
         self.until_ns = min(self.terms_until_ns, self.market_until_ns, self.standing_until_ns)
-        if self.fills is not given.ground.fills:
-            self.follow_fills(given.ground.fills)
+        if self.fills_version != ground.fills_version:
+            self.follow_fills(ground)
 
 
 def _passes_until(case: Case, rules: tuple[Rule, ...]) -> int:
@@ -195,7 +198,7 @@ class FastPath:
 
         Here: rules 1, 12, 13, 22, 24-29 and 32-34, which look at the order alone.
         """
-        intent, ground = given.intent, given.ground
+        intent, ground = given.intent, book.ground
         qty, price, side = given.qty, given.px, intent.side
         bounds: OrderBounds | None = ground.buys if side is _BUY else ground.sells
         try:
@@ -246,7 +249,7 @@ class FastPath:
 
     def _follow(self, book: SymbolBook, given: DecisionInputs) -> OrderBounds | None:
         """The bounds that hold for a wish on this ground; None where only the table can tell."""
-        intent, ground = given.intent, given.ground
+        intent, ground = given.intent, book.ground
         of_side = self._buys if intent.side is _BUY else self._sells
         bounds = of_side.get(book.instrument_id)
         if (

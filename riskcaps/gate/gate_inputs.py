@@ -67,7 +67,7 @@ from daemon.model.enums import Side
 from daemon.model.ids import InstrumentId
 from daemon.model.intents import PlaceIntent
 from daemon.model.order_features import OrderExtras
-from riskcaps.gate.ground import Ground, ground_of, ground_of_stranger
+from riskcaps.gate.ground import Ground, Told, told_of_stranger
 from riskcaps.state.conversion import Rate
 from riskcaps.state.risk_state import RiskState
 from riskcaps.state.symbol_book import SymbolBook
@@ -97,20 +97,20 @@ class DecisionInputs(msgspec.Struct):
     """Every input of one decision as it stood, taken before the order is held.
 
     Rules read it; nothing in it changes afterwards but the outcome, which the interceptor sets.
-    What only facts change (context, market, standing) is `ground`, made anew when they have.
+    What only facts change (context, market, standing) is `told`, made anew when they have.
     """
 
     intent: PlaceIntent
     owner: str
     """The bot whose order it is; empty: no bot's."""
     now_ns: int
-    ground: Ground
+    told: Told
     halt_reason: str | None
     """Why the halt flag was closed; None: it was open."""
     qty: Decimal
     """As wished; of an order that was decided on, what may leave."""
     px: Decimal | None
-    # Of a stranger (`ground`) no rule beyond the ninth is reached, and what follows is not told.
+    # Of a stranger (`told`) no rule beyond the ninth is reached, and what follows is not told.
     unknown_orders: int = 0
     position: Decimal = ZERO
     buys_open: Decimal = ZERO
@@ -165,12 +165,12 @@ class DecisionInputs(msgspec.Struct):
             out["extras"] = extras_plain(intent.extras)
         out["qty_approved"] = str(self.qty)
         out["px"] = None if px is None else str(px)
-        ground = self.ground
-        out["context"] = ground.context.digest
+        told = self.told
+        out["context"] = told.context.digest
         out["halted"] = self.halt_reason is not None
         out["halt_reason"] = self.halt_reason or ""
-        out["standing"] = ground.standing
-        if ground.is_stranger:
+        out["standing"] = told.standing
+        if told.is_stranger:
             return out
         if self.bot is not None:
             out["bot"] = self.bot
@@ -178,8 +178,8 @@ class DecisionInputs(msgspec.Struct):
         turnover: dict[str, Any] = {}
         for name, traded, is_open, of in self.turnover:
             turnover[name] = [str(traded), str(is_open), None if of is None else str(of[1])]
-        out["market"] = ground.market
-        out["blocked"] = ground.blocked
+        out["market"] = told.market
+        out["blocked"] = told.blocked
         out["unknown_orders"] = self.unknown_orders
         out["position"] = str(self.position)
         out["buys_open"] = str(self.buys_open)
@@ -224,7 +224,7 @@ def inputs_of(
     halt = health.halt
     halt_reason = halt.reason if halt.closed else None
     if book is None:
-        unheard = ground_of_stranger(risk, instrument_id)
+        unheard = told_of_stranger(risk, instrument_id)
         return DecisionInputs(intent, owner, now_ns, unheard, halt_reason, intent.qty, intent.price)
     ground: Ground | None = book.ground
     version = (
@@ -235,14 +235,17 @@ def inputs_of(
         + risk.ledger.version
         + risk.alerts.bands_version
     )
-    if ground is None or ground.version != version or now_ns > ground.until_ns:
-        ground = ground_of(risk, book, version, now_ns)
+    if ground is None:
+        ground = book.ground = Ground()
+    if ground.version != version or now_ns > ground.until_ns:
+        ground.follow(risk, book, version, now_ns)
     active, account = books.active, ground.of_buys if intent.side is _BUY else ground.of_sells
     is_alone = not active or (len(active) == 1 and instrument_id in active)
     cancels = windows.cancels
     turnover: list[Turnover] = []
-    fills = ground.fills
-    for asset, traded, of_asset, rate in fills.quotes:
+    for asset, of_asset, rate in ground.quotes:
+        kept = of_asset.traded
+        traded = kept.kept if now_ns <= kept.leaves_ns else kept.total(now_ns)
         if traded or of_asset.open_notional:
             worth = rate or books.rates.rate(asset)
             turnover.append((asset, traded, of_asset.open_notional, worth))
@@ -252,7 +255,7 @@ def inputs_of(
         intent,
         owner,
         now_ns,
-        ground,
+        ground.told,
         halt_reason,
         intent.qty,
         intent.price,
@@ -276,9 +279,9 @@ def inputs_of(
         windows.orders.counts(now_ns),
         cancels.kept if now_ns <= cancels.until_ns else cancels.counts(now_ns),
         book.minute.count(now_ns),
-        fills.executions,
+        ground.executions,
         turnover,
-        fills.traded_qty,
+        ground.traded_qty,
     )
 
 

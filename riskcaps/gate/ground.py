@@ -7,16 +7,16 @@ Rules of this file:
 2. What leaves a window with time is kept until `until_ns`.
 3. What an order, its hold or its end changes (open quantities and prices, attempts, cancels, money
    held) is not kept here, nor is what another market moves (rates, other symbols).
+4. A ground follows in place, as each tick moves it; what a record is written from (`Told`) never
+   changes, and is made anew.
 """
 
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any
 
 import msgspec
 
 from daemon.model.amounts import ZERO
-from daemon.model.copies import replace
 from daemon.model.ids import InstrumentId
 from riskcaps.state.context import RiskContext
 from riskcaps.state.conversion import PAR, Rate
@@ -24,96 +24,90 @@ from riskcaps.state.holds import Account
 from riskcaps.state.risk_state import RiskState
 from riskcaps.state.symbol_book import SymbolBook
 
-Quote = tuple[str, Decimal, Account, Rate | None]
-"""An asset that turnover is counted in: its name, traded in 24 hours, its account, and its rate
-where that is the numeraire's own."""
-_NO_ACCOUNT = Account("")
 
+class Told(msgspec.Struct, frozen=True):
+    """The part of a ground that decisions record; shared by all that stand on it."""
 
-class Fills(msgspec.Struct, frozen=True):
-    """What only executions and time move."""
-
-    behaviour_version: int
-    until_ns: int
-    executions: int
-    traded_qty: Decimal
-    quotes: tuple[Quote, ...]
-
-
-_NO_FILLS = Fills(-1, -1, 0, ZERO, ())
-
-
-class Ground(msgspec.Struct):
-    """Made by `ground_of`; of a stranger it has only what has no default here.
-
-    A decision's record is written from it, so nothing in it changes but the bounds and `until_ns`.
-    """
-
-    version: int
-    until_ns: int
-    verdicts: int
-    """The version of `standing` that moves when the rules over it may say something else."""
     context: RiskContext
     standing: Mapping[str, Any]
-    is_stranger: bool = True
-    """Nobody has heard of the instrument."""
-    terms_version: int = -1
     market: Mapping[str, Any] = {}
     blocked: str = ""
-    rate: Rate | None = None
-    """Of its quote, where that is the numeraire; any other moves with other markets."""
-    of_buys: Account = _NO_ACCOUNT
-    """The account of what a buy spends."""
-    of_sells: Account = _NO_ACCOUNT
-    has_position_max: bool = False
-    """Whether a filter bounds what is held, so that a decision records it."""
-    fills: Fills = _NO_FILLS
-    buys: Any = None
-    """The fast path's bounds of its buys, followed since it was made (fast_path.py)."""
-    sells: Any = None
+    is_stranger: bool = True
+    """Nobody has heard of the instrument: there is no ground."""
 
 
-def ground_of_stranger(risk: RiskState, instrument_id: InstrumentId) -> Ground:
+def told_of_stranger(risk: RiskState, instrument_id: InstrumentId) -> Told:
     """Of an instrument that nobody has heard of."""
-    verdicts, standing = risk.standing.now(instrument_id)
-    return Ground(-1, -1, verdicts, risk.contexts.of(instrument_id), standing)
+    return Told(risk.contexts.of(instrument_id), risk.standing.now(instrument_id)[1])
 
 
-def ground_of(risk: RiskState, book: SymbolBook, version: int, now_ns: int) -> Ground:
-    """What a decision stands on now, kept with the book; `version` is the sum of its counters."""
-    old: Ground | None = book.ground
-    if old is not None and old.terms_version != book.terms_version:
-        old = None
-    verdicts, standing = risk.standing.now(book.instrument_id)
-    fills = _NO_FILLS if old is None else old.fills
-    if fills.behaviour_version != risk.behaviour.version or now_ns > fills.until_ns:
-        fills = _fills_of(risk, book, now_ns)
-    if old is not None:
-        ground = replace(
-            old, version=version, until_ns=fills.until_ns, verdicts=verdicts, standing=standing,
-            market=book.market_plain(), fills=fills, buys=None, sells=None,
-        )  # fmt: skip
-    else:
-        ground = Ground(
-            version, fills.until_ns, verdicts, risk.contexts.of(book.instrument_id), standing,
-            False, book.terms_version, book.market_plain(), book.blocked,
-            PAR if book.at_par else None,
-            book.quote_account,
-            book.quote_account if book.model.sell_pays_value else book.base_account,
-            book.instrument is not None and bool(book.instrument.position_max),
-            fills,
-        )  # fmt: skip
-    book.ground = ground
-    return ground
+class Ground:
+    """The ground of one book, which keeps it (`SymbolBook.ground`)."""
 
+    __slots__ = (
+        "behaviour_version", "buys", "context", "executions", "fills_until_ns",
+        "fills_version", "has_position_max", "of_buys", "of_sells", "only_quote",
+        "only_traded", "quotes", "rate", "sells", "terms_version", "told", "traded_qty",
+        "until_ns", "verdicts", "version",
+    )  # fmt: skip
 
-def _fills_of(risk: RiskState, book: SymbolBook, now_ns: int) -> Fills:
-    windows, numeraire = risk.windows, risk.books.rates.numeraire
-    executions, traded_qty = windows.executions.count(now_ns), book.traded.total(now_ns)
-    until_ns = min(windows.executions.until_ns, book.traded.leaves_ns)
-    quotes: list[Quote] = []
-    for asset, account in risk.books.quotes.items():
-        traded = account.traded.total(now_ns)
-        until_ns = min(until_ns, account.traded.leaves_ns)
-        quotes.append((asset, traded, account, PAR if asset == numeraire else None))
-    return Fills(risk.behaviour.version, until_ns, executions, traded_qty, tuple(quotes))
+    def __init__(self) -> None:
+        self.version = self.terms_version = self.behaviour_version = self.fills_version = -1
+        self.until_ns = self.fills_until_ns = self.verdicts = self.executions = -1
+        self.told: Told
+        self.context: RiskContext
+        self.rate: Rate | None = None
+        """Of its quote, where that is the numeraire; any other moves with other markets."""
+        self.of_buys = self.of_sells = Account("")
+        """The account of what a buy, and a sell, spends."""
+        self.has_position_max = False
+        """Whether a filter bounds what is held, so that a decision records it."""
+        self.quotes: list[tuple[str, Account, Rate | None]] = []
+        """The assets that turnover is counted in; the rate where that is the numeraire's own."""
+        self.only_quote: Account | None = None
+        """The account of that asset, where there is one and it is the numeraire."""
+        self.traded_qty = self.only_traded = ZERO
+        """Base of the book, and `only_quote`, traded in 24 hours."""
+        self.buys: Any = None
+        """The fast path's bounds of its buys, drawn on this `version` (fast_path.py)."""
+        self.sells: Any = None
+
+    def follow(self, risk: RiskState, book: SymbolBook, version: int, now_ns: int) -> None:
+        """A counter has moved, or something has left a window. `version`: their sum."""
+        if self.terms_version != book.terms_version:
+            self._follow_terms(risk, book)
+        behaviour_version = risk.behaviour.version
+        if self.behaviour_version != behaviour_version or now_ns > self.fills_until_ns:
+            self._follow_fills(risk, book, now_ns)
+            self.behaviour_version = behaviour_version
+        self.verdicts, standing = risk.standing.now(book.instrument_id)
+        self.told = Told(self.context, standing, book.market_plain(), book.blocked, False)
+        self.buys = self.sells = None
+        self.version, self.until_ns = version, self.fills_until_ns
+
+    def _follow_terms(self, risk: RiskState, book: SymbolBook) -> None:
+        self.context = risk.contexts.of(book.instrument_id)
+        self.rate = PAR if book.at_par else None
+        self.of_buys = book.quote_account
+        self.of_sells = book.quote_account if book.model.sell_pays_value else book.base_account
+        filters = book.instrument
+        self.has_position_max = filters is not None and bool(filters.position_max)
+        numeraire = risk.books.rates.numeraire
+        self.quotes = [
+            (asset, account, PAR if asset == numeraire else None)
+            for asset, account in risk.books.quotes.items()
+        ]
+        self.only_quote = self.quotes[0][1] if len(self.quotes) == 1 and self.quotes[0][2] else None
+        self.behaviour_version = -1  # what was traded is another asset's
+        self.terms_version = book.terms_version
+
+    def _follow_fills(self, risk: RiskState, book: SymbolBook, now_ns: int) -> None:
+        done, traded = risk.windows.executions, book.traded
+        self.executions = done.count(now_ns)
+        self.traded_qty = traded.kept if now_ns <= traded.leaves_ns else traded.total(now_ns)
+        self.fills_until_ns = min(done.until_ns, traded.leaves_ns)
+        if self.only_quote is not None:
+            traded = self.only_quote.traded
+            self.only_traded = traded.total(now_ns)
+            self.fills_until_ns = min(self.fills_until_ns, traded.leaves_ns)
+        self.fills_version += 1

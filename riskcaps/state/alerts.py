@@ -121,7 +121,12 @@ class Alerts:
         """
         watch = self.watch
         if ledger.is_within:
-            if ledger.marked <= self._band_of_losses(ledger):
+            versions = self.bands_version + ledger.bounds_version
+            if versions != self._loss_band_of:
+                self._loss_band_of = versions
+                rows = zip(_LOSS_KEYS, ledger.begins, strict=True)
+                self._loss_band = max(begin - watch[key].up for (_, key), begin in rows)
+            if ledger.marked <= self._loss_band:
                 return True
         elif any(ledger.rules[cap].used >= watch[key].up for cap, key in _LOSS_KEYS):
             return True
@@ -129,14 +134,6 @@ class Alerts:
             behaviour.executions_since_human >= watch["executions_without_human_max"].up
             or (behaviour.loss_streak if behaviour.losses else 0) >= watch["loss_streak_max"].up
         )
-
-    def _band_of_losses(self, ledger: EquityLedger) -> Decimal:
-        versions = self.bands_version + ledger.bounds_version
-        if versions != self._loss_band_of:
-            self._loss_band_of = versions
-            rows = zip(_LOSS_KEYS, ledger.begins, strict=True)
-            self._loss_band = max(begin - self.watch[key].up for (_, key), begin in rows)
-        return self._loss_band
 
     def take(self) -> Notices:
         """Notices not yet handed out."""

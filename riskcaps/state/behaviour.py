@@ -107,7 +107,8 @@ class Behaviour:
         """A reducing order is over; `realised` is its profit in quote."""
         self._moved()
         if realised >= 0:
-            _end(self.losses, instrument_id, self.loss_streak_max)
+            if self.losses:
+                _end(self.losses, instrument_id, self.loss_streak_max)
             return ()
         used = self.losses[instrument_id] = self.losses.get(instrument_id, 0) + 1
         return self._tripped("loss_streak_max", instrument_id, used, self.loss_streak_max)

@@ -5,6 +5,7 @@ Rules of this file:
 2. An owner is remembered beyond the end of the order: a fill may come after it.
 """
 
+from collections import OrderedDict
 from collections.abc import Callable, Container
 from typing import Generic, TypeVar
 
@@ -29,7 +30,7 @@ class BotStates(Generic[S]):
     ) -> None:
         """`make` a state with its caps; `give` one other caps; `tell` what fell due of a bot's."""
         self.by_name: dict[str, S] = {}
-        self.owners: dict[ClientOrderId, str] = {}
+        self.owners: OrderedDict[ClientOrderId, str] = OrderedDict()
         self.is_leaf = False
         """These are a bot's own: all orders are its, and none is noted."""
         self._make, self._give, self._tell = make, give, tell

@@ -22,6 +22,7 @@ from riskcaps.state.windows import DAY_NS
 from riskcaps.words.capset import CapSet
 
 LOSS_CAPS = ("loss_session", "loss_day", "drawdown")
+_NO_DAY = -1
 
 
 class EquityView(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,6 +107,8 @@ class EquityLedger:
         `_high` moves no peak."""
         self.bounds_version = 0
         """Moves with these two."""
+        self.calm_day = _NO_DAY
+        """On that day a mark of the same equity changes nothing."""
         self.marked = ZERO
         self.is_within = False
         """The losses at `marked` reach no limit, and are not worked out yet."""
@@ -142,6 +145,7 @@ class EquityLedger:
         before, day = self.equity, now_ns // DAY_NS
         self.equity = equity
         if equity is None:
+            self.calm_day = _NO_DAY
             if before is not None:
                 self._moved()
             return ()
@@ -180,7 +184,9 @@ class EquityLedger:
         return tuple(fallen)
 
     def _bound(self, peak: Decimal) -> None:
+        self.calm_day = _NO_DAY
         if self._is_settled:
+            self.calm_day = self.day
             rows = zip(self._rules.values(), self.begins, strict=True)
             self._low = max(begin - rule.limit for rule, begin in rows)
             self._high = peak + self._peak_step
@@ -228,6 +234,7 @@ class EquityLedger:
     def _unsettle(self) -> None:
         self._work_out()
         self._is_settled = False
+        self.calm_day = _NO_DAY
         self._moved()
 
     def _moved(self) -> None:

@@ -20,7 +20,7 @@ from daemon.model.list_legs import ListLeg
 from daemon.model.plain_values import from_plain
 from riskcaps.state.behaviour import duplicate_key
 from riskcaps.state.holds import IN_FLIGHT, Hold
-from riskcaps.state.risk_state import RiskState
+from riskcaps.state.risk_state import EXEC_IDS_KEPT, RiskState
 from riskcaps.state.symbol_book import SymbolBook
 from riskcaps.words.order_kinds import STOP_TYPES, bot_of, first_before, group_of
 
@@ -50,7 +50,7 @@ def state_of(risk: RiskState) -> dict[str, Any]:
         "executions": risk.windows.executions.state(now_ns),
         "behaviour": risk.behaviour.state(now_ns),
         "equity": risk.ledger.state(),
-        "exec_ids": list(risk.exec_ids),
+        "exec_ids": list(risk.exec_ids)[-EXEC_IDS_KEPT:],
         **_bots_state(risk),
     }
 
@@ -142,14 +142,15 @@ def restore(risk: RiskState, state: Mapping[str, Any]) -> None:
     risk.windows.executions.restore(state["executions"])
     risk.behaviour.restore(state["behaviour"])
     risk.ledger.restore(state["equity"])
-    risk.exec_ids = OrderedDict.fromkeys(map(ExecId, state["exec_ids"]))
+    risk.exec_ids = {ExecId(exec_id): None for exec_id in state["exec_ids"]}
     for name, fields in state["holds"].items():
         _restore_hold(risk, ClientOrderId(name), fields)
     for first, (pending, has_begun, is_void) in state.get("awaited", {}).items():
         holds = [risk.books.holds[name] for name in pending]
         risk.books.wait(ClientOrderId(first), *holds, has_begun=has_begun, is_void=is_void)
     risk.valuation.resume()
-    risk.bots.owners = {ClientOrderId(name): bot for name, bot in state.get("owners", {}).items()}
+    owners = state.get("owners", {}).items()
+    risk.bots.owners = OrderedDict((ClientOrderId(name), bot) for name, bot in owners)
     for name, part in state.get("bots", {}).items():
         if name in risk.bots.by_name:  # the configuration may have lost it since
             restore(risk.bots.by_name[name], part)

@@ -42,6 +42,8 @@ class RiskBooks:
         self.rates = Rates() if rates is None else rates
         self.leg_ids: frozenset[InstrumentId] = frozenset()
         """The instruments whose prices make a rate."""
+        self.quote_leg_ids: frozenset[InstrumentId] = frozenset()
+        """Of these, those that make the rate of a quote; the others value fees alone."""
 
     def set_capset(self, capset: CapSet) -> None:
         """Use these caps from now on."""
@@ -62,8 +64,13 @@ class RiskBooks:
         if not self._has_own_rates:
             return
         self.rates.rebuild(caps.numeraire, caps.conversions, books)
-        self.leg_ids = frozenset(
-            book.instrument_id for asset in caps.conversions for book in self.rates.books_of(asset)
+        legs = {
+            asset: frozenset(book.instrument_id for book in self.rates.books_of(asset))
+            for asset in caps.conversions
+        }
+        self.leg_ids = frozenset[InstrumentId]().union(*legs.values())
+        self.quote_leg_ids = frozenset[InstrumentId]().union(
+            *(legs.get(quote, ()) for quote in self.quotes)
         )
 
     def book(self, instrument_id: InstrumentId) -> SymbolBook:

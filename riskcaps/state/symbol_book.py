@@ -325,6 +325,7 @@ class SymbolBook:
             self.cost += qty * fill.price
         self.position = before + qty
         self.realised += gained
-        self.note_traded()
+        if not self.was_traded or not self.position:
+            self.note_traded()
         self.version += 1
         return gained, reduced

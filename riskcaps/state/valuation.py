@@ -57,10 +57,14 @@ class Valuation:
                 book.worth = None
                 return
             total += position * mark
-        rate = self._books.rates.rate(book.quote)
-        if rate is not PAR and rate is not None:
+        rates, quote = self._books.rates, book.quote
+        if quote != rates.numeraire or not quote:
+            rate = rates.rate(quote)
+            if rate is None:
+                book.worth = None
+                return
             total *= rate[0] if total > 0 else rate[1]
-        book.worth = None if rate is None else total
+        book.worth = total
 
     def equity(self) -> Decimal | None:
         """Equity as last valued; None while a part of it cannot be valued."""

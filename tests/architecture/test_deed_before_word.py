@@ -39,9 +39,9 @@ ROADS: dict[str, tuple[tuple[str, str, str], ...]] = {
     ),
     "kill --direct": (
         ("control/tool/kill_command.py", "_directly", "act"),
-        ("daemon/direct_kill.py", "direct_kill", "asyncio.run"),
+        ("daemon/direct_kill.py", "direct_kill", "_stop"),
         ("daemon/direct_kill.py", "_state", "aside.answers"),
-        ("daemon/direct_kill.py", "_stop", "stop.cancel_and_verify"),
+        ("daemon/direct_kill.py", "_stop", "driven"),
         (
             "daemon/shell/stop/emergency_stop.py",
             "EmergencyStop.cancel_and_verify",
@@ -49,7 +49,8 @@ ROADS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ),
         ("daemon/shell/stop/emergency_stop.py", "EmergencyStop._until_empty", "self._round"),
         ("daemon/shell/stop/emergency_stop.py", "EmergencyStop._round", "self._cancel"),
-        ("daemon/shell/stop/emergency_stop.py", "EmergencyStop._cancel", "asyncio.gather"),
+        ("daemon/shell/stop/emergency_stop.py", "EmergencyStop._cancel", "route.together"),
+        ("daemon/shell/stop/blocking_session.py", "BlockingSession.ask", "self._send"),
     ),
     "the control thread": (
         ("control/server/request_handler.py", "RequestHandler._begin_kill", "self._port.kill"),
@@ -161,16 +162,13 @@ OWN = {
 """The modules of ours that a request waits for."""
 FOREIGN = {"kill": set[str](), "status": set[str](), "stop": {"click"}}
 """The packages of others that a request waits for."""
-OF_DIRECT = {
-    "aiofastnet",
-    "msgspec",
-    "multidict",
-    "orjson",
-    "picows",
-    "python_socks",
-    "typing_extensions",
-}
-"""Of others, what the stop of a second process imports: picows, and what picows imports."""
+OF_DIRECT = {"msgspec"}
+"""Of others, what the stop of a second process imports."""
+HEAVY_FOR_DIRECT = {
+    "asyncio", "concurrent", "dataclasses", "email", "encodings.idna", "http", "inspect", "json",
+    "logging", "random", "secrets", "ssl",
+}  # fmt: skip
+"""Of the standard library, what it does without, as long as the WebSocket API answers, plain."""
 HEAVY = {"asyncio", "dataclasses", "logging", "pathlib", "queue", "threading", "tomllib", "urllib"}
 """Of the standard library, what a kill over the socket does not wait for."""
 SPY = """
@@ -196,12 +194,27 @@ except SystemExit:
     print(json.dumps(sorted(set(sys.modules) - before)), file=sys.__stderr__)
 """
 DIRECT = """
-import json, sys
+import os, socket, sys
+class Spied(socket.socket):
+    def connect_ex(self, address):
+        with open(os.environ["SEEN"], "w") as out:
+            out.write(" ".join(set(sys.modules) - before))
+        os._exit(0)
 before = set(sys.modules)
-from daemon.direct_kill import _import_the_rest
-_import_the_rest()
-import daemon.venues.binance_spot.spot_adapter
-print(json.dumps(sorted(set(sys.modules) - before)), file=sys.stderr)
+socket.socket = Spied
+from control.main import main
+main()
+"""
+DIRECT_CONFIG = """
+state_dir = "state"
+[venue]
+environment = "sim"
+symbols = ["BTCUSDT"]
+rest = "http://127.0.0.1:9"
+ws_api = "ws://127.0.0.1:9/ws-api/v3"
+streams = "ws://127.0.0.1:9"
+[credentials]
+file = "keys.toml"
 """
 
 
@@ -272,9 +285,28 @@ def test_the_help_imports_no_command() -> None:
     assert foreign(seen) == {"click"}
 
 
-def test_a_stop_from_a_second_process_imports_one_client_and_no_engine() -> None:
-    seen = modules_of(DIRECT)
+def test_a_stop_from_a_second_process_imports_no_loop_no_client_and_no_engine(
+    tmp_path: Path,
+) -> None:
+    """What is imported when it connects to the venue: all that its requests need."""
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "identity.json").write_text('{"instance": "abc123", "run_number": 3}')
+    (tmp_path / "keys.toml").touch(mode=0o600)
+    (tmp_path / "keys.toml").write_text('api_key = "k"\napi_secret = "s"\n')
+    (tmp_path / "seatrial.toml").write_text(DIRECT_CONFIG)
+    words = ["kill", "--direct", "--reason", "a", "--config", str(tmp_path / "seatrial.toml")]
+    subprocess.run(
+        [sys.executable, "-c", DIRECT, *words],
+        cwd=ROOT,
+        env={**os.environ, "SEEN": str(tmp_path / "seen"), "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        timeout=60,
+        check=True,
+    )
+    seen = set((tmp_path / "seen").read_text().split())
+    assert "daemon.venues.binance_spot.spot_adapter" in seen
     assert foreign(seen) == OF_DIRECT
+    assert not seen & HEAVY_FOR_DIRECT
     for package in (
         "daemon.core",
         "daemon.settings",

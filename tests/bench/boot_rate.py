@@ -10,6 +10,7 @@ modules and ends.
 
 import compileall
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -146,6 +147,10 @@ def staged(venue: SpinVenue, past: Path | None) -> Iterator[SpinStage]:
         if past is not None:
             stage.state_dir.mkdir(mode=0o750)
             shutil.copytree(past, stage.state_dir / "journal")
+            # As a daemon leaves it, on the disk: else the boot's first fsync writes all of it.
+            for segment in (stage.state_dir / "journal").iterdir():
+                with segment.open("rb") as written:
+                    os.fsync(written.fileno())
             identity = stage.state_dir / "identity.json"
             identity.write_text('{"instance":"abc123","run_number":1}\n')
         yield stage

@@ -246,8 +246,9 @@ class SeatrialClient:
             ts_ns=now_ns,
             session_id=SESSION,
         )
-        self._journal.flush()
+        self._journal.write()
         self._link.perform(SendOrder(order))
+        self._journal.flush()
         return order
 
     async def close(self) -> None:

@@ -84,18 +84,12 @@ def book(books: Books, order: Order, report: ExecutionReport) -> None:
     for one in report.fills:
         if not books.has_fill(one):
             books.book(one, order)
-    row = advance(
-        order.status,
-        TRIGGER_OF_VENUE_STATUS[report.venue_status],
-        acknowledged=order.venue_order_id is not None,
-        partly_filled=order.cum_qty > 0,
-    )
-    books.count(order.status, row.new)
-    order.status = row.new
+    trigger = TRIGGER_OF_VENUE_STATUS[report.venue_status]
+    row = advance(order.status, trigger, order.venue_order_id, order.cum_qty)
     order.ts_updated_ns = report.ts_recv_ns
     order.venue_order_id = report.venue_order_id
     order.venue_cum_qty = max(order.venue_cum_qty, report.cum_qty)
-    books.index(order)
+    books.move(order, row.new)
 
 
 class Bench:

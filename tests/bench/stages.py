@@ -66,7 +66,7 @@ PATH: tuple[tuple[type, str, str], ...] = (
     (SeatrialClient, "_send", "intent to bytes"),
     (Interceptor, "review", "  cap decision"),
     (Journal, "append", "  line: encode, chain"),
-    (Journal, "flush", "  write(2)"),
+    (Journal, "write", "  write(2)"),
     (VenueLink, "perform", "  venue link"),
     (Governor, "admit", "    governor"),
     (WsCodec, "place", "    encode, sign"),
@@ -83,7 +83,7 @@ TURN: tuple[tuple[Any, str, str], ...] = (
     (pump_module, "input_text", "  input's text"),
     (Journal, "append", "  line: encode, chain (each)"),
     (Pump, "_take", "  records, effects"),
-    (Journal, "flush", "    write(2)"),
+    (Journal, "write", "    write(2)"),
     (WsCodec, "place", "    encode, sign"),
 )
 

@@ -62,8 +62,8 @@ def test_the_whole_daemon_answers_every_trigger(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(whole_path, "QUICK_TRIGGERS", 10)
     monkeypatch.setattr(whole_path, "WARM_UP", 3)
     rows = whole_path.rows(quick=True)
-    check(rows, ["a2", "a2"])
-    assert set(rows[0].details) == {"seatrial", "floor", "ccxt async"}
+    check(rows, ["a2", "a2", "a2"])
+    assert set(rows[0].details) == {"seatrial", "floor", "ccxt async", whole_path.SPINNING}
     assert all(0 < one["p50_us"] <= one["p99_us"] for one in rows[0].details.values())
 
 

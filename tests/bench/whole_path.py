@@ -4,7 +4,8 @@ The spinning venue sends 900 ticks a second on ten symbols; now and then one is 
 as it leaves, and the order that answers it is stamped as it arrives: one clock, one process. In the
 daemon lie between them the market stream, the engine's turn, the strategy, every cap, the chained
 journal (written before the bytes leave), metrics, and the order connection. The floor answers with
-prebuilt bytes without reading the tick; ccxt async reads ticks with `websockets` and json.
+prebuilt bytes without reading the tick; ccxt async reads ticks with `websockets` and json. A last
+row has the daemon look for work instead of sleeping (`[process] spin_us`): what sleeping costs.
 Only one client is connected at a time; rounds are interleaved.
 """
 
@@ -33,6 +34,9 @@ DEADLINE_S = 30
 LOOK_S = 0.02
 STREAM_PATH = "/stream?streams=" + "/".join(f"{symbol.lower()}@bookTicker" for symbol in SYMBOLS)
 MARK = b'"u":%d' % (TRIGGER_UPDATE_ID // 100_000)
+SPIN_US = 3_000
+"""Longer than the time between two ticks, so that the main loop never sleeps."""
+SPINNING = f"with [process] spin_us = {SPIN_US} (a whole core)"
 TARGET_FLOOR, MOONSHOT_FLOOR = 4.0, 2.5
 TARGET_PEER, MOONSHOT_PEER = 3.0, 4.5
 
@@ -136,11 +140,11 @@ async def peer(venue: SpinVenue, count: int) -> list[float]:
         await client.close()
 
 
-async def ours(venue: SpinVenue, count: int) -> list[float]:
+async def ours(venue: SpinVenue, count: int, spin_us: int = 0) -> list[float]:
     """A real daemon process with the bench's strategy."""
     strategy = {"class": "tests.bench.trigger:Trigger", "symbols": [SYMBOLS[0]], "params": {}}
     with tempfile.TemporaryDirectory(prefix="bench-whole-") as directory:
-        settings = {"strategies": {"trigger": strategy}}
+        settings = {"strategies": {"trigger": strategy}, "process": {"spin_us": spin_us}}
         with SpinStage(Path(directory), venue, settings=settings) as stage:
             stage.start_daemon()
             stage.call("start", reason="bench")
@@ -152,11 +156,14 @@ async def ours(venue: SpinVenue, count: int) -> list[float]:
 def rows(*, quick: bool) -> list[Row]:
     """The rows of the whole path."""
     count = QUICK_TRIGGERS if quick else TRIGGERS
-    took: dict[str, list[list[float]]] = {"floor": [], "seatrial": [], "ccxt async": []}
+    took: dict[str, list[list[float]]] = {
+        "floor": [], "seatrial": [], SPINNING: [], "ccxt async": []
+    }  # fmt: skip
     with SpinVenue("--ticks", str(TICKS_PER_S)) as venue:
         for _ in range(QUICK_ROUNDS if quick else ROUNDS):
             took["floor"].append(uvloop.run(floor(venue, count)))
             took["seatrial"].append(asyncio.run(ours(venue, count)))
+            took[SPINNING].append(asyncio.run(ours(venue, count, SPIN_US)))
             took["ccxt async"].append(asyncio.run(peer(venue, count)))
     return rows_of(took)
 
@@ -172,6 +179,7 @@ def rows_of(took: dict[str, list[list[float]]]) -> list[Row]:
         for name, rounds in took.items()
     }
     mine, bare, slow = p50["seatrial"], p50["floor"], p50["ccxt async"]
+    spinning = p50[SPINNING]
     name = f"whole daemon, tick to order at the venue, {TICKS_PER_S} ticks/s, p50"
     return [
         Row(
@@ -200,5 +208,16 @@ def rows_of(took: dict[str, list[list[float]]]) -> list[Row]:
             met=at_least(slow / mine, TARGET_PEER),
             moonshot=f"≥ {MOONSHOT_PEER:g} x",
             moonshot_met=at_least(slow / mine, MOONSHOT_PEER),
+        ),
+        Row(
+            row="a2",
+            name=f"the same, {SPINNING}",
+            value=spinning,
+            unit="µs",
+            baseline_name="prebuilt bytes",
+            baseline=bare,
+            ratio=spinning / bare,
+            target="",
+            met=None,
         ),
     ]

@@ -15,7 +15,7 @@ from tests.support import loopback_only
 from tests.support.sim_process import SimProcess
 
 SYMBOL = "BTC/USDT"
-DEADLINE_S = 15
+DEADLINE_S = 40
 
 
 def settings(sim: SimProcess) -> dict[str, Any]:

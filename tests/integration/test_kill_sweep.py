@@ -188,7 +188,7 @@ def assert_caught(twin: Twin, saying: str, *kinds: str) -> None:
 
 
 def test_caught_orders_that_leave_before_their_line_is_written(tmp_path: Path) -> None:
-    def later(pump: Pump) -> bool:
+    def later(pump: Pump, _flush: object) -> bool:
         if pump._journal.pending_lines > 20:
             pump._journal.flush()
         return True

@@ -19,6 +19,7 @@ import pytest
 from control.control_errors import ControlError
 from control.tool.client import call
 from daemon.demo.plan import toml_text
+from tests.support.priority import before_others
 from tests.support.sim_process import ROOT, SimProcess
 from tests.support.swapper import BIG
 
@@ -106,6 +107,7 @@ def trading(
         command = [sys.executable, "-m", "daemon", "--config", str(path)]
         with (directory / "daemon.log").open("wb") as log:
             daemon = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
+        before_others(daemon)
         try:
             box = Trading(directory, sim)
             box.until(lambda status: status["gate_state"] == "READY", "READY")

@@ -16,6 +16,7 @@ from control.tool.client import call
 from control.tool.command_frame import Wiring
 from control.tool.root_command import control_group
 from daemon.shell.process.child_processes import end_with_parent
+from tests.support.priority import before_others
 from tests.support.sim_process import SimProcess
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -85,6 +86,7 @@ class Box:
                 cwd=ROOT, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
                 preexec_fn=end_with_parent(),  # noqa: PLW1509
             )  # fmt: skip
+        before_others(self._daemon)
         self.until(lambda status: status.get("gate_state") == gate)
 
     def signal_daemon(self, number: int) -> None:

@@ -19,7 +19,13 @@ from itertools import combinations
 
 from evidence.judge.verdict import OK
 from evidence.report.report import Report
-from tests.support import lies_of_orders, lies_of_runs  # noqa: F401 - they fill the suite
+from tests.support import (  # noqa: F401 - they fill the suite
+    lies_of_books,
+    lies_of_incidents,
+    lies_of_orders,
+    lies_of_runs,
+    lies_of_states,
+)
 from tests.support.liar_story import (
     LIES,
     STORIES,

@@ -23,6 +23,7 @@ from typing import IO, Any, Self
 
 from daemon.shell.process.child_processes import end_with_parent
 from daemon.shell.process.clock import SystemClock
+from tests.support.priority import before_others
 
 ROOT = Path(__file__).resolve().parents[2]
 _READY_S = 60.0
@@ -59,6 +60,7 @@ class SimProcess:
             text=True,
             preexec_fn=end_with_parent(),  # noqa: PLW1509
         )
+        before_others(self._process)
         stdout = self._process.stdout
         assert stdout is not None
         readable, _, _ = select.select([stdout], [], [], _READY_S)

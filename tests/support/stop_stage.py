@@ -22,6 +22,7 @@ from control.control_errors import CallTimeoutError, DaemonUnreachableError
 from control.tool.client import ControlClient
 from daemon.demo.plan import toml_text
 from daemon.shell.process.child_processes import end_with_parent
+from tests.support.priority import before_others
 from tests.support.sim_process import ROOT, SimProcess
 from tests.support.wedge import HUNG
 
@@ -195,6 +196,7 @@ class StopStage:
                 env={**os.environ, "PYTHONPATH": str(ROOT), **self._env},
                 preexec_fn=end_with_parent(),  # noqa: PLW1509
             )
+        before_others(self.daemon)
         self.until(lambda: self.status().get("gate_state") == "READY", "the gate is READY")
 
     def kill_hard(self) -> None:

@@ -45,7 +45,7 @@ waiting. A sleep costs more than a small family does."""
 class CheapCounter:
     """A counter that costs the main loop one addition. One thread counts; a scrape copies."""
 
-    __slots__ = ("_labels", "_name", "_text", "counts")
+    __slots__ = ("_family", "_labels", "_name", "_shown", "_text", "counts")
 
     def __init__(self, name: str, text: str, labels: tuple[str, ...] = ()) -> None:
         """Begin without a series, or with one of 0 where there are no labels."""
@@ -53,6 +53,8 @@ class CheapCounter:
         self._text = text
         self._labels = labels
         self.counts: dict[tuple[str, ...], int] = {} if labels else {(): 0}
+        self._shown: dict[tuple[str, ...], int] | None = None
+        self._family = CounterMetricFamily(self._name, text, labels=labels)
 
     def begin(self, *labels: str) -> None:
         """Show a series with 0 from the start."""
@@ -63,11 +65,14 @@ class CheapCounter:
         self.counts[labels] = self.counts.get(labels, 0) + 1
 
     def family(self) -> Metric:
-        """What a scrape shows."""
-        family = CounterMetricFamily(self._name, self._text, labels=self._labels)
-        for labels, number in self.counts.copy().items():
-            family.add_metric(labels, number)
-        return family
+        """What a scrape shows; made anew when something was counted."""
+        counts = self.counts.copy()
+        if counts != self._shown:
+            family = CounterMetricFamily(self._name, self._text, labels=self._labels)
+            for labels, number in counts.items():
+                family.add_metric(labels, number)
+            self._family, self._shown = family, counts
+        return self._family
 
 
 class Metrics:

@@ -6,7 +6,7 @@ Rules of this file:
 3. A field that is missing is empty: records of older journals are folded by the same rules.
 """
 
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple
@@ -103,7 +103,7 @@ class RecentActivity:
             EventType.SESSION_START: self._on_session,
             EventType.SESSION_STOP: self._on_session_end,
         }
-        self._owner: dict[str, str] = {}
+        self._owner: OrderedDict[str, str] = OrderedDict()
         self._filled = 0
         self._sampled_ns = 0
 
@@ -128,7 +128,7 @@ class RecentActivity:
         totals.last_ms = ts_ms
         self._owner[str(fields.get("client_order_id", ""))] = strategy
         if len(self._owner) > ORDERS_KNOWN:
-            del self._owner[next(iter(self._owner))]
+            self._owner.popitem(last=False)
 
     def _on_fill(self, fields: Mapping[str, Any], ts_ms: int) -> None:
         symbol, side = str(fields.get("symbol", "")), str(fields.get("side", ""))

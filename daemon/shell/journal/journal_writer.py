@@ -128,10 +128,12 @@ class Journal:
         self._size = os.fstat(self._fd).st_size
         self._anchor_due = False
         self._closed = False
-        self._loop: asyncio.AbstractEventLoop | None = None
-        """Set while `run` runs."""
+        self._loop: asyncio.AbstractEventLoop
         self._sync: DiskSync | None = None
-        self._is_sync_due = self._has_facts = False
+        """While `run` runs, it and its loop."""
+        self._is_sync_due = True
+        """A sync was asked for and has not begun, or there is nobody to ask."""
+        self._is_unsynced = self._has_facts = False
         self._lazy_sync: asyncio.TimerHandle | None = None
         self.on_line: Callable[[bytes], None] | None = None
         """Sees every line as it is appended (event subscribers). Must not block."""
@@ -183,7 +185,11 @@ class Journal:
         if len(self._pending) >= PENDING_LINES_MAX:
             raise JournalError(f"journal: {PENDING_LINES_MAX} lines pending and the disk refuses")
         seq = self.seq + 1
-        head = (self.known_head if self._unhashed is None else self.head).encode()
+        if self._unhashed is not None:  # `head`, written out
+            taken = _SHA256.copy()
+            taken.update(self._unhashed)
+            self.known_head = taken.hexdigest()
+        head = self.known_head.encode()
         text = line_bytes = b""
         if isinstance(fields, bytes):
             text = fields
@@ -219,33 +225,43 @@ class Journal:
         return seq
 
     def flush(self) -> None:
-        """Hand every pending line to the kernel, in order.
+        """Hand every pending line to the kernel, in order, and have them made durable soon.
+
+        Raises:
+            JournalError: as `write` does.
+        """
+        if self._pending or self._anchor_due:
+            self.write()
+        if self._is_unsynced and not self._is_sync_due:
+            self._sync_soon()
+
+    def write(self) -> None:
+        """Hand every pending line to the kernel; `flush` follows, when what waits for it has left.
 
         Raises:
             JournalError: the kernel took less than all; the file ends at a whole line, the rest
                 stays pending and a later flush tries again.
         """
-        if not self._pending and not self._anchor_due:
-            return
+        pending = self._pending
         try:
-            if self._size >= self._segment_bytes_max and self._pending:
+            if self._size >= self._segment_bytes_max and pending:
                 self._rotate()
-            while self._pending:
-                some = self._pending[:LINES_A_WRITE]
+            while pending:
+                some = pending[:LINES_A_WRITE]
                 kept, written, failed = len(some), 0, None
                 some.append(b"")  # the last line ends, too
                 data = b"\n".join(some)
                 try:
+                    written = os.write(self._fd, data)
                     while written < len(data):
-                        written += os.write(self._fd, data[written:] if written else data)
+                        written += os.write(self._fd, data[written:])
                 except OSError as error:
                     kept, written = self._cut(data, written)
                     failed = error
-                del self._pending[:kept]
+                del pending[:kept]
                 self._size += written
                 self.bytes_written += written
-                if kept and self._loop is not None and not self._is_sync_due:
-                    self._sync_soon(self._loop)
+                self._is_unsynced = True
                 if failed is not None:
                     raise failed
             if self._anchor_due:
@@ -300,7 +316,7 @@ class Journal:
             self.on_displaced(self.displaced)
 
     def _want_sync(self) -> None:
-        self._is_sync_due = False
+        self._is_sync_due, self._is_unsynced = self._sync is None, False
         if self._lazy_sync is not None:
             self._lazy_sync.cancel()
             self._lazy_sync = None
@@ -313,7 +329,7 @@ class Journal:
         self.on_durable(seq)
 
     def _stop_sync(self) -> None:
-        self._loop = None
+        self._is_sync_due = True
         if self._lazy_sync is not None:
             self._lazy_sync.cancel()
             self._lazy_sync = None
@@ -349,13 +365,13 @@ class Journal:
         os.ftruncate(self._fd, self._size + whole)
         return data.count(b"\n", 0, whole), whole
 
-    def _sync_soon(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _sync_soon(self) -> None:
         """Ask for a sync: at once for facts, later for inputs alone."""
         if self._has_facts:
             self._has_facts, self._is_sync_due = False, True
-            loop.call_soon(self._want_sync)
+            self._loop.call_soon(self._want_sync)
         elif self._lazy_sync is None:
-            self._lazy_sync = loop.call_later(INPUTS_WAIT_S, self._want_sync)
+            self._lazy_sync = self._loop.call_later(INPUTS_WAIT_S, self._want_sync)
 
     def _rotate(self) -> None:
         """Anchor the head of the full segment, open the next, close it. The chain runs on."""

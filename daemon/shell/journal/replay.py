@@ -25,7 +25,11 @@ _CHECKPOINT = b'"event_type":"checkpoint"'
 _EVENT_TYPE = b'"event_type":'
 _INPUT = b'"event_type":"input"'
 _ENVELOPE_BYTES_MAX = 400
-_FIRST_READ_BYTES = 8 * 1024 * 1024
+_WINDOW_BYTES = 1024 * 1024
+"""So much is looked at at once for the last checkpoint, from the segment's end backwards: what
+follows it is then read once, and nowhere copied."""
+_OVERLAP_BYTES = 1024
+"""Of two windows: far more than stands before the words that tell a checkpoint in its line."""
 _TAIL_READ_BYTES = 64 * 1024
 """In which the last line's end is looked for, before more is read."""
 _PREV = slice(-66, -2)
@@ -91,18 +95,17 @@ def _from_last_checkpoint(path: Path) -> tuple[bytes, bool]:
         start = _last_checkpoint(body, is_whole=True)
         return body[max(0, start) :], start >= 0
     with path.open("rb") as opened:
-        end = size = opened.seek(0, os.SEEK_END)
-        wanted, body = _FIRST_READ_BYTES, b""
-        while True:
-            begin = max(0, size - wanted)
+        end = opened.seek(0, os.SEEK_END)
+        start = -1
+        while start < 0 and end > 0:
+            begin = max(0, end - _WINDOW_BYTES)
             opened.seek(begin)
-            body, end = opened.read(end - begin) + body, begin
-            start = _last_checkpoint(body, is_whole=not begin)
-            if start >= 0:
-                return body[start:], True
-            if not begin:
-                return body, False
-            wanted *= 2
+            found = _last_checkpoint(opened.read(end - begin), is_whole=not begin)
+            start = begin + found if found >= 0 else -1
+            # A checkpoint whose line begins before this window is seen whole in the next one.
+            end = begin + _OVERLAP_BYTES if begin else 0
+        opened.seek(max(0, start))
+        return opened.read(), start >= 0
 
 
 def has_checkpoint(path: Path) -> bool:
@@ -154,10 +157,10 @@ def _cut_torn_tail(path: Path, out: Recovered) -> None:
 
 def _read(path: Path, body: bytes, head: bytes, out: Recovered) -> bytes:
     """Take a segment's lines; returns the last one's hash. `head` empty: the first is trusted."""
-    lines = body.split(b"\n")
-    lines.pop()  # what follows the last line's end: nothing
     sha256 = hashlib.sha256
-    for number, line in enumerate(lines, start=1):
+    number, start, line = 0, 0, b""
+    while (end := body.find(b"\n", start)) >= 0:  # one line at a time: a copy of all is slow memory
+        number, line, start = number + 1, body[start:end], end + 1
         if line[_PREV] != head and head:
             raise JournalError(
                 f"journal {path}: line {number} after the last checkpoint, or the one before it, "
@@ -175,8 +178,8 @@ def _read(path: Path, body: bytes, head: bytes, out: Recovered) -> bytes:
             out.facts.clear()
         else:
             out.facts.append(record)
-    if lines:
-        record = _decode(path, len(lines), lines[-1])
+    if number:
+        record = _decode(path, number, line)
         out.seq = record["seq"]
         out.ts_ns = record["ts_ns"]
         out.head = head.decode()

@@ -126,7 +126,7 @@ class OrderTransport:
         return len(self._in_flight)
 
     # ---------------------------------------------------------------- sending
-    def write(self, asked: Asked, call: str, item: object, *, weight: int, orders: int = 0) -> None:
+    def write(self, asked: Asked, call: str, item: object, weight: int, orders: int = 0) -> None:
         """Write one request now: halt flag, budget, bytes. A refusal proves that no byte left.
 
         `call`: the codec's function that encodes `item`.

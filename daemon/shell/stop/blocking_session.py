@@ -173,33 +173,32 @@ class BlockingSession:
         raise failure
 
     def _addresses(self, until_ns: int) -> list[tuple[int, tuple[Any, ...]]]:
-        host, port = self._endpoint.host, self._endpoint.port
-        name = host.encode("ascii")  # a text would be encoded by a codec that is slow to import
-        look_up = partial(socket.getaddrinfo, name, port, type=socket.SOCK_STREAM)
-        try:
-            found = look_up(flags=socket.AI_NUMERICHOST)
-        except socket.gaierror:
-            found = self._looked_up(look_up, until_ns)
-        return [(family, tuple(address)) for family, _, _, _, address in found]
+        """Family and address of each. A resolver takes no deadline: another process asks it."""
+        # As bytes: a text would be encoded by a codec that is slow to import.
+        name, port = self._endpoint.host.encode("ascii"), self._endpoint.port
 
-    def _looked_up(self, look_up: Callable[[], list[Any]], until_ns: int) -> list[Any]:
-        """A resolver takes no deadline: a process of its own asks it."""
-        from control.tool.isolated_work import Aside  # noqa: PLC0415 - not for a numeric address
+        def found(flags: int = 0) -> list[tuple[int, tuple[Any, ...]]]:
+            asked = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM, flags=flags)
+            return [(int(family), address) for family, _, _, _, address in asked]
 
         def work() -> Iterator[Any]:
             try:
-                yield look_up()
+                yield found()
             except OSError as error:
                 yield str(error)
 
+        with contextlib.suppress(socket.gaierror):
+            return found(socket.AI_NUMERICHOST)
+        from control.tool.isolated_work import Aside  # noqa: PLC0415 - a number needs none
+
         aside = Aside(work)
-        found = next(aside.answers((until_ns - self._clock.monotonic_ns()) / 1e9), None)
+        told = next(aside.answers((until_ns - self._clock.monotonic_ns()) / 1e9), None)
         aside.close()
-        if found is None:
+        if told is None:
             raise TimeoutError("the name look-up gives no answer")
-        if isinstance(found, str):
-            raise ConnectionError(f"the name look-up fails: {found}")
-        return list(found)
+        if isinstance(told, str):
+            raise ConnectionError(f"the name look-up fails: {told}")
+        return list(told)
 
     def _secure(self, until_ns: int) -> None:
         if self._endpoint.scheme != "wss" or self._sock is None:
@@ -209,7 +208,8 @@ class BlockingSession:
         from daemon.shell.process.tls_context import tls_of  # noqa: PLC0415 - it imports ssl
 
         context = tls_of(self._endpoint.scheme)
-        assert isinstance(context, ssl.SSLContext)
+        if not isinstance(context, ssl.SSLContext):
+            raise ConnectionError("no TLS for this address")
         self._tls_waits = {
             ssl.SSLWantReadError: select.POLLIN,
             ssl.SSLWantWriteError: select.POLLOUT,
@@ -339,8 +339,8 @@ class BlockingSession:
                 if type(error) not in self._tls_waits:
                     raise
                 wanted = self._tls_waits[type(error)]
-            assert self._sock is not None
-            self._wait(self._sock, wanted, until_ns)
+            if self._sock is not None:
+                self._wait(self._sock, wanted, until_ns)
 
     def _wait(self, sock: socket.socket, event: int, until_ns: int) -> None:
         poll = select.poll()

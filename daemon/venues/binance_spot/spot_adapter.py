@@ -1,25 +1,17 @@
 """Binance Spot behind the venue seam: its parts, named as `daemon.venues.adapter` wants them."""
 
 from collections.abc import Iterable
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Literal
 
 from daemon.errors import CredentialsRefused
 from daemon.venues.binance_spot import bans, codec_rest, costs
 from daemon.venues.binance_spot.codec_rest import SpotRestEncoder
-from daemon.venues.binance_spot.codec_stream import (
-    StreamReader,
-    combined_path,
-    list_frame,
-    stream_names,
-)
 from daemon.venues.binance_spot.codec_ws import WsCodec
-from daemon.venues.binance_spot.depth import DepthBook, decode_snapshot
 from daemon.venues.binance_spot.error_answers import classify
 from daemon.venues.binance_spot.instrument_rules import decode_listed, with_asset_filters
 from daemon.venues.binance_spot.order_rows import SpotRowReader, balances_of
 from daemon.venues.binance_spot.request_signing import Ed25519Signer, HmacSigner, Signer
-from daemon.venues.binance_spot.spot_answers import inputs_of
 from daemon.venues.contract import (
     AccountFacts,
     Costs,
@@ -30,8 +22,15 @@ from daemon.venues.contract import (
 )
 from daemon.venues.own_ids import OwnIds, SymbolNames
 
-if TYPE_CHECKING:  # an HMAC key needs none of it, and a stop waits for every import
+if TYPE_CHECKING:  # a stop waits for every import, and needs none of these
+    from collections.abc import Callable
+
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    from daemon.model.inputs import Input
+    from daemon.venues.answers import Answer, Asked
+    from daemon.venues.binance_spot.depth import SnapshotRow
+    from daemon.venues.binance_spot.market_streams import MarketStreams
 
 CAPABILITIES = VenueCapabilities(cancel_all=True, usual_fee_asset="BNB")
 COSTS = Costs(
@@ -83,11 +82,16 @@ class Bodies:
     canceled = staticmethod(codec_rest.decode_canceled)
     trades = staticmethod(codec_rest.decode_trades)
     own_filters = staticmethod(with_asset_filters)
-    depth = staticmethod(decode_snapshot)
     day_volume = staticmethod(codec_rest.decode_day_volume)
 
     def __init__(self, environment: str) -> None:
         self._environment = environment
+
+    def depth(self, body: bytes) -> "SnapshotRow":
+        """A snapshot of a book."""
+        from daemon.venues.binance_spot.depth import decode_snapshot  # noqa: PLC0415 - as above
+
+        return decode_snapshot(body)
 
     def account(self, body: bytes) -> AccountFacts:
         """Balances and flags."""
@@ -101,29 +105,6 @@ class Bodies:
     def listed(self, body: bytes, symbols: Iterable[str]) -> Listed:
         """These symbols as far as they are listed and can be read."""
         return decode_listed(body, SymbolNames(self._environment, symbols))
-
-
-class Streams:
-    """Market streams."""
-
-    path = staticmethod(combined_path)
-    probe = staticmethod(list_frame)
-    new_book = DepthBook
-
-    def __init__(self, names: SymbolNames) -> None:
-        self.read = StreamReader(names).read
-
-    def top_stream(self, symbol: str) -> str:
-        """`bookTicker`."""
-        return stream_names([symbol], ["bookTicker"])[0]
-
-    def depth_stream(self, symbol: str) -> str:
-        """Diffs ten times a second."""
-        return stream_names([symbol], ["depth@100ms"])[0]
-
-    def trade_stream(self, symbol: str) -> str:
-        """Every trade."""
-        return stream_names([symbol], ["trade"])[0]
 
 
 class BinanceSpot:
@@ -143,15 +124,13 @@ class BinanceSpot:
         signer: Signer,
         recv_window_ms: int,
     ) -> None:
-        names = SymbolNames(environment, symbols)
+        self._names = names = SymbolNames(environment, symbols)
         self.symbols = names.symbols
         self.instrument = names.instrument
         self.ids = OwnIds()
         self.reader = SpotRowReader(names, self.ids)
         self.encode = SpotRestEncoder(api_key=api_key, signer=signer, recv_window_ms=recv_window_ms)
         self.decode = Bodies(environment)
-        self.market = Streams(names)
-        self.inputs_of = partial(inputs_of, reader=self.reader)
         self.order_codec = partial(
             WsCodec,
             api_key=api_key,
@@ -159,6 +138,20 @@ class BinanceSpot:
             recv_window_ms=recv_window_ms,
             reader=self.reader,
         )
+
+    @cached_property
+    def market(self) -> "MarketStreams":
+        """Market data."""
+        from daemon.venues.binance_spot.market_streams import MarketStreams  # noqa: PLC0415 - as above
+
+        return MarketStreams(self._names)
+
+    @cached_property
+    def inputs_of(self) -> "Callable[[Asked, Answer], list[Input]]":
+        """What an answer to an order request proves for the engine."""
+        from daemon.venues.binance_spot.spot_answers import inputs_of  # noqa: PLC0415 - as above
+
+        return partial(inputs_of, reader=self.reader)
 
 
 def signer_of(kind: Literal["hmac", "ed25519"], secret: "bytes | Ed25519PrivateKey") -> Signer:

@@ -29,8 +29,8 @@ from tests.support.liars_table import WORLDS, documented, row_of_a_lie
 from tests.support.lie_player import alone, pairs, play_pair, told_in
 from tests.support.sim_journal import books_of
 
-HONEST = 96
-PAIRS = 90
+HONEST = 64
+PAIRS = 60
 OWNERS_KEY = Ed25519PrivateKey.from_private_bytes(b"the key of the box's own owner!!")
 
 

@@ -14,7 +14,6 @@ import pytest
 from evidence.judge.verdict import OK
 from evidence.read.venue_list import read_list
 from evidence.report.report import Report, build_report
-from tests.support import lies_of_orders, lies_of_runs  # noqa: F401 - they fill the suite
 from tests.support.chained_world import chained_again, write_lines
 from tests.support.liar_story import LIES, NotHereError, Story
 from tests.support.lie_player import UNFIT

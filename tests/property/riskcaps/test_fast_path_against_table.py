@@ -14,6 +14,7 @@ from daemon.model.ids import ClientOrderId
 from daemon.model.intents import PlaceIntent
 from daemon.model.market import TradeTick
 from daemon.model.position import Balance
+from riskcaps.gate.fast_path import FastPath
 from riskcaps.gate.gate_inputs import inputs_of
 from riskcaps.gate.interceptor import Approved, Interceptor
 from riskcaps.gate.rule import Case
@@ -38,11 +39,20 @@ NAMES = (BTC, ETH, XRPETH)
 
 
 def compare(gate: Interceptor, intent: PlaceIntent, now_ns: int) -> bool:
-    """Whether the fast path admits it; then every rule of the table passes, and no band moves."""
+    """Whether the fast path admits it; then every rule of the table passes, and no band moves.
+
+    What was kept since an earlier decision says the same as what is made now from nothing.
+    """
     risk = gate.risk
     book = risk.books.by_id[intent.instrument_id]
     given = inputs_of(risk, book, intent, risk.advance(now_ns))
-    if not gate._fast_path.admits(book, given):
+    admits = gate._fast_path.admits(book, given)
+    kept, book.ground = book.ground, None
+    anew = inputs_of(risk, book, intent, risk.now_ns)
+    assert given.plain() == anew.plain()
+    assert admits == FastPath(risk).admits(book, anew), intent
+    book.ground = kept
+    if not admits:
         return False
     case = Case(risk, given, book)
     found = first_failing(case)
@@ -172,6 +182,10 @@ class World:
         for name in names:
             self.gate.risk.on_top(top(bid, ask, self.now, name), self.now)
 
+    def day(self) -> None:
+        """All that windows hold leaves them."""
+        self.now += 86_400_000 * MS + self.rnd.choice(STEPS_NS)
+
     def top(self) -> None:
         self.tell_top(self.rnd.choice(["99.99", "100.00", "99.00", "100.02"]), "100.01", *NAMES)
 
@@ -260,7 +274,7 @@ class World:
 EVENTS = (
     *["wish"] * 24, *["time"] * 3, *["top"] * 3, "one_top", "trade", *["fill"] * 2, "elsewhere",
     *["known"] * 3, *["end"] * 3, "unknown", "balance", "cancel", "block", "tighten", "budget",
-    "halt", "state", *["well"] * 3,
+    "halt", "state", "day", *["well"] * 3,
 )  # fmt: skip
 WORLDS = int(os.environ.get("SCREEN_WORLDS", "1000"))
 

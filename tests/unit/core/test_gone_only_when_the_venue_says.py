@@ -16,7 +16,7 @@ from daemon.core.lifecycle import (
 )
 from daemon.model.effects import SendAmend, SendCancel, SendOrder, SendReplace
 from daemon.model.enums import OrderStatus, ReportSource, VenueOrderStatus
-from daemon.model.ids import ClientOrderId, StrategyId
+from daemon.model.ids import ClientOrderId, StrategyId, VenueOrderId
 from daemon.model.inputs import (
     KillLatched,
     NotSent,
@@ -86,7 +86,7 @@ def test_an_order_that_the_venue_has_shown_never_becomes_one_that_never_was(
     if status is OrderStatus.REJECTED and trigger is T.ABSENT and not partly:
         return  # said twice
     with pytest.raises(ImpossibleTransition):
-        advance(status, trigger, acknowledged=acknowledged, partly_filled=partly)
+        advance(status, trigger, VenueOrderId("1") if acknowledged else None, Decimal(partly))
 
 
 # ---------------------------------------------------------------- refused here, of any kind

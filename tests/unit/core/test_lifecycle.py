@@ -1,11 +1,13 @@
 """The lifecycle table, row by row where newcomers forget, and as a whole where rules must hold."""
 
 import itertools
+from decimal import Decimal
 
 import pytest
 
 from daemon.core.lifecycle import TABLE, ImpossibleTransition, Trigger, advance
 from daemon.model.enums import OrderStatus, VenueOrderStatus
+from daemon.model.ids import VenueOrderId
 from daemon.model.inputs import (
     NotSent,
     OrderAbsent,
@@ -66,7 +68,7 @@ def test_every_open_status_can_be_told_everything_that_the_venue_may_say_of_a_li
 
 def test_what_is_not_listed_is_impossible_and_says_so() -> None:
     with pytest.raises(ImpossibleTransition, match="an order that is FILLED cannot take reject"):
-        advance(OrderStatus.FILLED, Trigger.REJECT, acknowledged=True, partly_filled=True)
+        advance(OrderStatus.FILLED, Trigger.REJECT, VenueOrderId("1"), Decimal(1))
 
 
 # ---------------------------------------------------------------- the rows newcomers forget

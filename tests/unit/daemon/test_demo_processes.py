@@ -1,13 +1,15 @@
-"""What a demo asks of its venue: on loopback, whatever proxy the environment names."""
+"""A demo's processes, and what it asks of its venue: on loopback, whatever the proxy."""
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 import pytest
 
-from daemon.demo.processes import DemoError, ask_venue, fetch_ledger
+from daemon.demo.processes import DemoError, Process, ask_venue, fetch_ledger
 
 
 class Venue(BaseHTTPRequestHandler):
@@ -56,3 +58,14 @@ def test_what_the_venue_refuses_is_told_with_its_words(admin: str) -> None:
         fetch_ledger("http://127.0.0.1:9/sim")
     with pytest.raises(DemoError, match="is on loopback"):
         fetch_ledger("http://venue.example/sim")
+
+
+def test_a_child_that_says_much_ends_as_soon_as_one_that_says_little(tmp_path: Path) -> None:
+    """Its reader waited for room for the last word, and the end for the reader: 40 s."""
+    (tmp_path / "chatty.py").write_text("for n in range(5_000): print(n)")
+    with Process(
+        "chatty", ["chatty"], tmp_path / "log", environ={"PYTHONPATH": str(tmp_path)}
+    ) as p:
+        assert p.wait() == 0
+        begin = time.monotonic()
+    assert time.monotonic() - begin < 20

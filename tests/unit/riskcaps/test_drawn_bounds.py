@@ -10,7 +10,7 @@ import pytest
 
 from daemon.model.amounts import NS_PER_MS, NS_PER_S
 from daemon.model.enums import OrderStatus, OrderType, SymbolStatus, TimeInForce, TradingState
-from daemon.model.ids import InstrumentId
+from daemon.model.ids import ClientOrderId, InstrumentId
 from daemon.model.intents import CancelIntent, PlaceIntent
 from daemon.model.market import TradeTick
 from daemon.model.position import Balance
@@ -19,6 +19,7 @@ from tests.unit.riskcaps.kit import (
     BTC,
     ETH,
     T0,
+    XRPETH,
     D,
     approve,
     bare_gate,
@@ -405,3 +406,63 @@ def test_assets_are_read_off_the_name_until_the_venue_has_told_them(
     gate.risk.adopt(order("early", "BUY", "2", "3", OrderStatus.SUBMITTED, instrument_id=name), T0)
     assert (gate.risk.books.book(name).base, gate.risk.books.book(name).quote) == (base, quote)
     assert gate.risk.books.account(quote).inflight == 6
+
+
+def test_a_band_that_fell_is_told_when_it_rises_again() -> None:
+    """What was drawn while the band was up is not what the next order is held to."""
+    wide = dict.fromkeys(("exposure_gross_numeraire_max", "exposure_net_numeraire_max"), "5000")
+    of_symbol = symbol_caps(
+        exposure_quote_max="5000", position_long_base_max="50", market_data_age_ms_max=60_000
+    )
+    gate = ready(caps_of(
+        symbols={"BTCUSDT": of_symbol}, **wide, traded_notional_per_day_numeraire_max="1000",
+    ))  # fmt: skip
+    now_ns = T0
+
+    maker = {"order_type": OrderType.LIMIT_MAKER, "time_in_force": None}
+
+    def fill_up(after_ns: int, **kind: object) -> list[ClientOrderId]:
+        """Four orders of 198: the last one brings the turnover to 70 %."""
+        nonlocal now_ns
+        now_ns += after_ns
+        return [
+            approve(gate, wish("BUY", "2", "99.00", **kind), now_ns + number * 2 * NS_PER_MS)
+            for number in range(4)
+        ]
+
+    def rose() -> bool:
+        told = gate.risk.alerts.take()
+        return any(one.band == 70 and one.rising for one in told)
+
+    names = fill_up(0)
+    assert rose()
+    for name in names:
+        gate.risk.on_terminal(name, now_ns + NS_PER_S)
+    # Bounds of another type are drawn anew, and so while the band is up.
+    small = approve(gate, wish("BUY", "0.1", "99.00", **maker), now_ns + NS_PER_S)
+    gate.risk.on_terminal(small, now_ns + NS_PER_S)
+    for later_s in (2, 8):
+        gate.risk.on_terminal(ClientOrderId("nobody's"), now_ns + later_s * NS_PER_S)
+    assert not gate.risk.alerts.watch["traded_notional_per_day_numeraire_max"].band
+    fill_up(9 * NS_PER_S, **maker)
+    assert rose()
+
+
+def test_a_sell_at_no_price_that_was_found_open_meets_every_buy() -> None:
+    gate = bare_gate()
+    gate.risk.on_instruments([instrument()])
+    gate.risk.adopt(order("found", "SELL", "1", None), T0)
+    tell(gate)
+    assert gate.risk.books.by_id[BTC].sell_pxs == [D(0)], "held before any price was known"
+    assert deny(gate, wish("BUY", "1", "99.00")) == "self_trade"
+
+
+def test_what_was_traded_counts_when_only_one_quote_asset_is_left() -> None:
+    gate = ready(traded_notional_per_day_numeraire_max="1000")
+    gate.risk.on_instruments([instrument(), instrument(XRPETH)])
+    for side in ("BUY", "SELL"):
+        trade(gate, side, "4.5", "100")
+    approve(gate, wish("BUY", "0.2", "99.00"))
+    gate.risk.on_instruments([instrument(XRPETH, quote="USDT")])
+    assert list(gate.risk.books.quotes) == ["USDT"]
+    assert deny(gate, wish("BUY", "1.5", "99.00"), T1) == "traded_notional_per_day"

@@ -245,6 +245,24 @@ async def test_inputs_alone_wait_a_little_and_a_fact_takes_them_along(
     journal.close()
 
 
+async def test_what_was_only_written_becomes_durable_with_the_next_flush(tmp_path: Path) -> None:
+    """A turn writes before its order leaves, and asks for the disk when the order has left."""
+    journal = make(tmp_path)
+    durable: asyncio.Queue[int] = asyncio.Queue()
+    loop = asyncio.get_running_loop()
+    journal.on_durable = lambda seq: loop.call_soon_threadsafe(durable.put_nowait, seq)
+    async with asyncio.timeout(DEADLINE_S), asyncio.TaskGroup() as group:
+        running = group.create_task(journal.run(), name="journal")
+        assert await durable.get() == 0  # it begins with what was there
+        write(journal, 2)
+        journal.write()
+        assert len(lines(tmp_path)) == 2
+        journal.flush()  # nothing is pending
+        assert await durable.get() == 2
+        running.cancel()
+    journal.close()
+
+
 async def test_many_writes_share_a_sync_and_all_become_durable(tmp_path: Path) -> None:
     journal = make(tmp_path, segment_bytes_max=10_000)
     rounds: list[int] = []

@@ -95,7 +95,7 @@ def test_however_little_is_read_at_once_the_same_is_found(
     torn = b'{"seq":99,"ts":"2023'
     with path.open("ab") as out:
         out.write(torn)
-    monkeypatch.setattr(replay, "_FIRST_READ_BYTES", read_bytes)
+    monkeypatch.setattr(replay, "_WINDOW_BYTES", replay._OVERLAP_BYTES + read_bytes)
     monkeypatch.setattr(replay, "_TAIL_READ_BYTES", read_bytes)
     found = recover(tmp_path)
     assert found.torn_bytes == len(torn)

@@ -1,0 +1,71 @@
+"""How many byte codes a cap decision, its hold and its release cost: counted, not timed.
+
+    python -m tests.bench.byte_codes
+
+The world is that of row `cap` (cap_decision.py). A count is the same on a busy machine as on a
+quiet one, but each version of the interpreter has byte codes of its own: a test holds them on
+one version, and on any other the Python calls alone (test_byte_codes.py).
+"""
+
+import sys
+from collections import Counter
+from types import FrameType
+from typing import Any, Self
+
+from riskcaps.gate.interceptor import Approved
+from tests.bench.cap_decision import Samples, Worlds, _gate, _intents
+
+
+class ByteCodes:
+    """Counts byte codes and calls of this thread while it is entered, by function."""
+
+    def __init__(self) -> None:
+        self.codes: Counter[str] = Counter()
+        self.calls: Counter[str] = Counter()
+        self._before: Any = None
+
+    def __enter__(self) -> Self:
+        self._before = sys.gettrace()
+        sys.settrace(self._begin)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        sys.settrace(self._before)
+
+    def _begin(self, frame: FrameType, _event: str, _: object) -> Any:
+        if frame.f_code.co_filename == __file__:
+            return None
+        name = f"{frame.f_globals.get('__name__')}.{frame.f_code.co_qualname}"
+        self.calls[name] += 1
+        frame.f_trace_lines, frame.f_trace_opcodes = False, True
+
+        def note(_frame: FrameType, event: str, _: object) -> Any:
+            self.codes[name] += event == "opcode"
+            return note
+
+        return note
+
+
+def of_decisions() -> list[ByteCodes]:
+    """Of each order of a round: decided and held, found at the venue, ended."""
+    world = Worlds(_gate())
+    world.round(Samples())
+    found = []
+    for intent in _intents():
+        world._time_passes()
+        with ByteCodes() as counted:
+            answer = world.gate.review(intent, world.now_ns)
+            if isinstance(answer, Approved):
+                name = answer.order.client_order_id
+                world.gate.risk.on_known(name, world.now_ns)
+                world.gate.risk.on_terminal(name, world.now_ns)
+        found.append(counted)
+    return found
+
+
+if __name__ == "__main__":
+    of_each = of_decisions()
+    usual = sorted(of_each, key=lambda one: one.codes.total())[len(of_each) // 2]
+    for function, count in usual.codes.most_common():
+        sys.stdout.write(f"{count:6}{usual.calls[function]:4}  {function}\n")
+    sys.stdout.write(f"{usual.codes.total():6}{usual.calls.total():4}  in all\n")
