@@ -18,7 +18,7 @@ from typing import Any
 from evidence.folds.exposure_fold import first_before, oco_of
 from evidence.folds.journal_fold import Handler, JournalFold
 from evidence.judge.disagreement import BROKEN, EXPLAINED_MAX, Disagreement, explained
-from evidence.judge.redecide import APPROVED, Redecision
+from evidence.judge.redecide import APPROVED, Redecision, limits_of
 from evidence.judge.replayed_books import (
     WINDOWS_NS,
     InstrumentBook,
@@ -337,7 +337,7 @@ def _context_differences(
     cap, limit, used = str(context.get("cap")), context.get("limit"), context.get("used")
     if limit is None or "cap" not in context or cap.startswith("messages"):
         return []  # of messages a part is kept for cancels
-    in_force = again.limits_of(cap)
+    in_force = limits_of(again, cap)
     if number_of(limit, "limit") not in in_force:
         told = ", ".join(text_of(one) for one in in_force)
         return [f"{cap} {limit} with the denial, {told} in force"]
