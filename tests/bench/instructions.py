@@ -27,7 +27,7 @@ from tests.bench.world import ROOT, SYMBOLS
 from tests.support.stop_stage import StopStage
 
 FEW, MANY = 10, 38
-"""Below 40, which is 80 % of what the venue takes in ten seconds: beyond it the governor refuses."""
+"""Below 40, 80 % of what the venue takes in ten seconds: beyond it the governor refuses."""
 PLACED = 20
 _COLLECTED = re.compile(r"Collected : (\d+)")
 CALLGRIND = ("valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null")
