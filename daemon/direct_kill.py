@@ -58,7 +58,6 @@ SECOND_CHANCE_S = 5.0
 """So long the state directory may take to say which of several instances is ours."""
 TELL_FIRST_S = 0.2
 TELL_PERIOD_S = 1.0
-_NS_PER_S = 1_000_000_000
 NO_CONFIG = (
     "kill --direct needs the daemon's configuration: add --config FILE, or set $SEATRIAL_CONFIG"
 )

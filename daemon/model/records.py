@@ -21,9 +21,7 @@ client_order_id, side, qty, price, msg`.
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any
-
-import msgspec
+from typing import Any, NamedTuple
 
 SCHEMA_VERSION = 1
 GENESIS = "0" * 64
@@ -141,7 +139,7 @@ def below_floor(policy: Mapping[str, Any]) -> list[str]:
     return found
 
 
-class Severity(msgspec.Struct, frozen=True):
+class Severity(NamedTuple):
     """How a line counts: `level` and the envelope's two flags (artifacts.md §1)."""
 
     level: str

@@ -18,7 +18,7 @@ from typing import Any
 from evidence.folds.exposure_fold import first_before, oco_of
 from evidence.folds.journal_fold import Handler, JournalFold
 from evidence.judge.disagreement import BROKEN, EXPLAINED_MAX, Disagreement, explained
-from evidence.judge.redecide import APPROVED, Redecision
+from evidence.judge.redecide import APPROVED, Redecision, limits_of
 from evidence.judge.replayed_books import (
     WINDOWS_NS,
     InstrumentBook,
@@ -27,7 +27,7 @@ from evidence.judge.replayed_books import (
     within,
 )
 from evidence.judge.risk_contexts import RiskContexts
-from evidence.read.decision_inputs import UndecidableError, wish_of
+from evidence.read.decision_inputs import UndecidableError, number_of, wish_of
 from evidence.read.exact_amounts import (
     ZERO,
     AmountTextError,
@@ -320,12 +320,30 @@ def _line_differences(
             wrong.append(f"decided at {inputs.get('now_ns')}, written at {record.ts_ns}")
     else:
         pairs.append(("quantity", record.qty, inputs.get("qty")))
+        wrong += _context_differences(record, again)
     wrong += [
         f"{what}: {decided} decided, {written} written"
         for what, written, decided in pairs
         if not _is_same(written, decided)
     ]
     return wrong
+
+
+def _context_differences(
+    record: OrderApprovedLine | OrderDeniedLine, again: Redecision
+) -> list[str]:
+    """Compare the limit that a denial was told with to the caps in force, and the use with it."""
+    context = record.deny_context if isinstance(record, OrderDeniedLine) else {}
+    cap, limit, used = str(context.get("cap")), context.get("limit"), context.get("used")
+    if limit is None or "cap" not in context or cap.startswith("messages"):
+        return []  # of messages a part is kept for cancels
+    in_force = limits_of(again, cap)
+    if number_of(limit, "limit") not in in_force:
+        told = ", ".join(text_of(one) for one in in_force)
+        return [f"{cap} {limit} with the denial, {told} in force"]
+    if used is not None and number_of(used, "used") < number_of(limit, "limit"):
+        return [f"{cap}: {used} of {limit} with the denial, which is not too much"]
+    return []
 
 
 def _is_same(written: object, decided: object) -> bool:

@@ -69,9 +69,8 @@ class Redecision(FilterRules):
 
     def _verdict_of_bot(self) -> str:
         """The third scope of the table: the caps of the bot whose order it is."""
-        sender = str(self.inputs["strategy_id"])
-        table = (self.portfolio_caps.get("bots") or {}).get(sender.removeprefix(BOT_PREFIX))
-        if table is None or not sender.startswith(BOT_PREFIX):
+        table = _table_of_bot(self)
+        if table is None:
             return APPROVED
         mine = flat(self.table("bot"))
         again = Redecision({**self.inputs, **mine, **_caps_of_bot(self.inputs, table)})
@@ -426,6 +425,22 @@ def _messages(again: Redecision) -> Sequence[int]:
         return again.row("messages", 2)
     attempts, cancels = again.row("attempts", 4), again.row("cancels", 2)
     return [attempts[0] + cancels[0], attempts[1] + cancels[1]]
+
+
+def limits_of(again: Redecision, cap: str) -> list[Decimal]:
+    """A cap as the symbol, the portfolio and the order's bot have it."""
+    table = _caps_of_bot(again.inputs, _table_of_bot(again) or {})
+    of_bot = (limit_of(table[part].get(cap)) for part in ("caps", "portfolio_caps"))
+    return [again.cap(cap), again.portfolio_cap(cap), *of_bot]
+
+
+def _table_of_bot(again: Redecision) -> Mapping[str, Any] | None:
+    """The caps of the bot whose order it is; None: it is no bot's, or has none."""
+    sender = str(again.inputs["strategy_id"])
+    if not sender.startswith(BOT_PREFIX):
+        return None
+    bots: Mapping[str, Mapping[str, Any]] = again.portfolio_caps.get("bots") or {}
+    return bots.get(sender.removeprefix(BOT_PREFIX))
 
 
 def _caps_of_bot(inputs: Mapping[str, Any], table: Mapping[str, Any]) -> dict[str, Any]:

@@ -26,7 +26,7 @@ DELIMITERS = {
 Event = dict[str, object]
 
 
-class Told(Protocol):
+class CsvIntake(Protocol):
     """Takes what a reader reports."""
 
     place: tuple[str, int]
@@ -38,7 +38,7 @@ class Told(Protocol):
         """Report something that is not understood."""
 
 
-def read_csv(stream: BinaryIO, name: str, intake: Told) -> Iterator[Event]:
+def read_csv(stream: BinaryIO, name: str, intake: CsvIntake) -> Iterator[Event]:
     """Every row as an event."""
     csv.field_size_limit(min(sys.maxsize, LINE_BYTES_MAX))
     text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="replace", newline="")
@@ -76,7 +76,7 @@ def _lines(first: str, rest: io.TextIOWrapper) -> Iterator[str]:
     yield from rest
 
 
-def _delimiter(first: str, name: str, intake: Told) -> str:
+def _delimiter(first: str, name: str, intake: CsvIntake) -> str:
     """The delimiter: a comma, unless another one gives more known headings."""
     best = max(DELIMITERS, key=lambda one: _knowns(first, one))
     if _knowns(first, best) <= _knowns(first, ","):
@@ -91,7 +91,7 @@ def _knowns(first: str, delimiter: str) -> int:
     return sum(cell in KNOWN or bool(field_meant(cell)) for cell in cells)
 
 
-def _heading(row: list[str], name: str, line: int, intake: Told) -> list[str]:
+def _heading(row: list[str], name: str, line: int, intake: CsvIntake) -> list[str]:
     header = [cell.strip() for cell in row]
     for cell in dict.fromkeys(header):
         if header.count(cell) > 1:
@@ -108,7 +108,7 @@ def _heading(row: list[str], name: str, line: int, intake: Told) -> list[str]:
 
 
 def _event(
-    header: list[str], row: list[str], name: str, line: int, intake: Told
+    header: list[str], row: list[str], name: str, line: int, intake: CsvIntake
 ) -> Iterator[Event]:
     if [cell.strip() for cell in row] == header:
         intake.doubt("heading", name, line, "the headings stand once more among the rows",

@@ -321,15 +321,16 @@ def leaves_room(
     side = both = qty
     if given.orders_open:
         buys, sells, own = given.buys_open, given.sells_open, given.own_px
-        both = qty + buys + sells
         if is_buy:
-            side, other_px = qty + buys - given.buys_covered, own.sell
-            crosses = other_px is not None and price >= other_px
+            side, covered, other_px = qty + buys, given.buys_covered, own.sell
+            both, crosses = side + sells, other_px is not None and price >= other_px
         else:
-            side, other_px = qty + sells - given.sells_covered, own.buy
-            crosses = other_px is not None and price <= other_px
+            side, covered, other_px = qty + sells, given.sells_covered, own.buy
+            both, crosses = side + buys, other_px is not None and price <= other_px
         if crosses:  # 54
             return False
+        if covered:
+            side -= covered
         if own.highest is not None and own.highest > px:
             px = own.highest
     if given.position:

@@ -58,7 +58,7 @@ nanoseconds, and `null` says "not known". Everything is as it stood BEFORE the o
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -67,7 +67,7 @@ from daemon.model.enums import Side
 from daemon.model.ids import InstrumentId
 from daemon.model.intents import PlaceIntent
 from daemon.model.order_features import OrderExtras
-from riskcaps.gate.ground import Ground, Told, told_of_stranger
+from riskcaps.gate.ground import Ground, RecordedGround, told_of_stranger
 from riskcaps.state.conversion import Rate
 from riskcaps.state.risk_state import RiskState
 from riskcaps.state.symbol_book import SymbolBook
@@ -79,7 +79,7 @@ _BUY = Side.BUY  # a look at a member of an enum costs as much as a call on Pyth
 NOTHING: Mapping[InstrumentId, Any] = {}
 
 
-class OwnPrices(NamedTuple):
+class OwnPrices(msgspec.Struct, frozen=True):
     """Prices of our own open orders on the instrument; None where there is none."""
 
     buy: Decimal | None
@@ -104,7 +104,7 @@ class DecisionInputs(msgspec.Struct):
     owner: str
     """The bot whose order it is; empty: no bot's."""
     now_ns: int
-    told: Told
+    told: RecordedGround
     halt_reason: str | None
     """Why the halt flag was closed; None: it was open."""
     qty: Decimal
@@ -188,7 +188,8 @@ class DecisionInputs(msgspec.Struct):
             out["covered"] = [str(self.buys_covered), str(self.sells_covered)]
         if intent.order_list is not None and intent.order_list.is_pending:
             out["cover"] = str(self.cover)
-        buy_px, sell_px, px_max = self.own_px
+        own = self.own_px
+        buy_px, sell_px, px_max = own.buy, own.sell, own.highest
         out["own_px"] = [
             None if buy_px is None else str(buy_px),
             None if sell_px is None else str(sell_px),
@@ -287,9 +288,11 @@ def inputs_of(
 
 def _own_prices(book: SymbolBook) -> OwnPrices:
     buys, sells = book.buy_pxs, book.sell_pxs
-    if not buys and not sells:
-        return NO_PRICES
-    return OwnPrices(buys[-1] if buys else None, sells[0] if sells else None, book.px_max())
+    buy = buys[-1] if buys else None
+    if not sells:
+        return NO_PRICES if buy is None else OwnPrices(buy, None, buy)
+    sell = sells[-1]
+    return OwnPrices(buy, sells[0], buy if buy is not None and buy > sell else sell)
 
 
 def extras_plain(extras: OrderExtras) -> dict[str, Any]:

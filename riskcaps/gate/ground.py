@@ -7,8 +7,8 @@ Rules of this file:
 2. What leaves a window with time is kept until `until_ns`.
 3. What an order, its hold or its end changes (open quantities and prices, attempts, cancels, money
    held) is not kept here, nor is what another market moves (rates, other symbols).
-4. A ground follows in place, as each tick moves it; what a record is written from (`Told`) never
-   changes, and is made anew.
+4. A ground follows in place, as each tick moves it; what a record is written from
+   (`RecordedGround`) never changes, and is made anew.
 """
 
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ from riskcaps.state.risk_state import RiskState
 from riskcaps.state.symbol_book import SymbolBook
 
 
-class Told(msgspec.Struct, frozen=True):
+class RecordedGround(msgspec.Struct, frozen=True):
     """The part of a ground that decisions record; shared by all that stand on it."""
 
     context: RiskContext
@@ -36,9 +36,9 @@ class Told(msgspec.Struct, frozen=True):
     """Nobody has heard of the instrument: there is no ground."""
 
 
-def told_of_stranger(risk: RiskState, instrument_id: InstrumentId) -> Told:
+def told_of_stranger(risk: RiskState, instrument_id: InstrumentId) -> RecordedGround:
     """Of an instrument that nobody has heard of."""
-    return Told(risk.contexts.of(instrument_id), risk.standing.now(instrument_id)[1])
+    return RecordedGround(risk.contexts.of(instrument_id), risk.standing.now(instrument_id)[1])
 
 
 class Ground:
@@ -54,7 +54,7 @@ class Ground:
     def __init__(self) -> None:
         self.version = self.terms_version = self.behaviour_version = self.fills_version = -1
         self.until_ns = self.fills_until_ns = self.verdicts = self.executions = -1
-        self.told: Told
+        self.told: RecordedGround
         self.context: RiskContext
         self.rate: Rate | None = None
         """Of its quote, where that is the numeraire; any other moves with other markets."""
@@ -81,7 +81,7 @@ class Ground:
             self._follow_fills(risk, book, now_ns)
             self.behaviour_version = behaviour_version
         self.verdicts, standing = risk.standing.now(book.instrument_id)
-        self.told = Told(self.context, standing, book.market_plain(), book.blocked, False)
+        self.told = RecordedGround(self.context, standing, book.market_plain(), book.blocked, False)
         self.buys = self.sells = None
         self.version, self.until_ns = version, self.fills_until_ns
 

@@ -157,7 +157,7 @@ OWN = {
     "kill": _CLIENT
     | {"control.tool.kill_command", "daemon", "daemon.model", "daemon.model.user_text"},
     "status": _CLIENT | {"control.tool.status_command"},
-    "stop": _CLIENT | _FRAME | {"control.tool.commands_write"},
+    "stop": _CLIENT | _FRAME | {"control.tool.commands_write", "control.tool.finite_range"},
 }
 """The modules of ours that a request waits for."""
 FOREIGN = {"kill": set[str](), "status": set[str](), "stop": {"click"}}

@@ -61,3 +61,13 @@ def test_a_start_reads_no_authorities(entry: str, tmp_path: Path) -> None:
     }  # fmt: skip
     assert told["aiohttp"] == ["2", "2"]  # as it is without us: two contexts, each with the one
     assert told[entry] == ["2", "0"]
+
+
+def test_the_journals_words_need_the_standard_library_alone() -> None:
+    """The evidence and the screen of `status` import them."""
+    words = "import sys, daemon.model.ids, daemon.model.records; print('msgspec' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", words],
+        cwd=ROOT, capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    assert done.stdout == "False\n"

@@ -15,7 +15,10 @@ from daemon.shell.stop.emergency_stop import EmergencyStop, KillReport
 from tests.integration import test_emergency_stop as scenes
 from tests.support.adapters import spot
 from tests.support.link_bench import endpoints_at
-from tests.support.scripted_venue import KEY, SECRET, ScriptedVenue
+from tests.support.scripted_venue import KEY, SECRET, ScriptedVenue, reply
+
+reports: list[KillReport] = []
+"""Of the stops of a scene; the scene itself holds them to the venue's books."""
 
 
 class InAThread:
@@ -36,7 +39,9 @@ class InAThread:
         await asyncio.to_thread(driven, self._stop.warm())
 
     async def cancel_and_verify(self, **asked: Any) -> KillReport:
-        return await asyncio.to_thread(driven, self._stop.cancel_and_verify(**asked))
+        report = await asyncio.to_thread(driven, self._stop.cancel_and_verify(**asked))
+        reports.append(report)
+        return report
 
     async def close(self) -> None:
         await asyncio.to_thread(driven, self._stop.close())
@@ -46,6 +51,7 @@ class InAThread:
 @pytest.fixture(autouse=True)
 def without_a_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scenes, "stop_at", InAThread)
+    reports.clear()
 
 
 @pytest.mark.parametrize(
@@ -67,15 +73,18 @@ def without_a_loop(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 async def test_the_same_scene_without_a_loop(scene: Any) -> None:
     await scene()
+    assert len(reports) == 1, "the scene was played without a loop"
 
 
 @pytest.mark.parametrize("name", ["GET openOrders", "DELETE openOrders", "GET time"])
 async def test_rest_alone_is_enough_without_a_loop(name: str) -> None:
     await scenes.test_rest_alone_survives_5xx_html_and_cut_connections(name)
+    assert any("WebSocket API" in text for text in reports[0].errors)
 
 
 async def test_silence_on_both_routes_is_survived(monkeypatch: pytest.MonkeyPatch) -> None:
     await scenes.test_it_survives_silence(monkeypatch)
+    assert reports[0].verified_empty_ns is not None
 
 
 async def test_many_orders_go_by_symbol_and_the_first_under_a_name() -> None:
@@ -96,7 +105,7 @@ async def test_a_limit_told_on_one_route_silences_both() -> None:
     async def limited(socket: Any, call: dict[str, Any]) -> None:
         until_ms = venue.clock_ms() + 1_500
         error = {"code": -1003, "msg": "Way too much", "data": {"retryAfter": until_ms}}
-        await scenes.reply(socket, call, error, status=418)
+        await reply(socket, call, error, status=418)
 
     venue.script("openOrders.status", limited)
     async with scenes.ready(venue) as stop:

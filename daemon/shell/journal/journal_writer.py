@@ -126,13 +126,11 @@ class Journal:
         except OSError as error:
             raise JournalError(f"journal {self.path}: {error.strerror}") from error
         self._size = os.fstat(self._fd).st_size
-        self._anchor_due = False
-        self._closed = False
+        self._anchor_due = self._closed = False
         self._loop: asyncio.AbstractEventLoop
         self._sync: DiskSync | None = None
         """While `run` runs, it and its loop."""
-        self._is_sync_due = True
-        """A sync was asked for and has not begun, or there is nobody to ask."""
+        self._is_sync_due = True  # or there is nobody to ask
         self._is_unsynced = self._has_facts = False
         self._lazy_sync: asyncio.TimerHandle | None = None
         self.on_line: Callable[[bytes], None] | None = None

@@ -122,20 +122,20 @@ class BlockingSession:
     def read(self, until_ns: int) -> None:
         """Take what has arrived, or wait for it until then, and give each answer to its request."""
         try:
-            self._fill(until_ns)
+            with contextlib.suppress(TimeoutError):
+                self._fill(until_ns)
             for payload in self._messages():
                 message = self._decode(payload, self._clock.now_ns())
                 if isinstance(message, WsReply) and message.request_id in self._asked:
                     self._asked[message.request_id].answer = message
-        except TimeoutError:
-            now_ns = self._clock.monotonic_ns()
-            for pending in self._asked.values():
-                if pending.until_ns <= now_ns:
-                    pending.answer = pending.answer or AnswerLost(
-                        f"no answer to a session request within {pending.deadline_s:g} s"
-                    )
         except (OSError, ValueError, EOFError, Undecodable) as error:
             self.close(f"{type(error).__name__} {error}"[:200])
+        now_ns = self._clock.monotonic_ns()  # whatever else the venue says meanwhile
+        for pending in self._asked.values():
+            if pending.until_ns <= now_ns:
+                pending.answer = pending.answer or AnswerLost(
+                    f"no answer to a session request within {pending.deadline_s:g} s"
+                )
 
     def close(self, reason: str) -> None:
         """End the connection; whoever waits for an answer is told that there is none."""

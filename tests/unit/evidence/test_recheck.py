@@ -3,6 +3,7 @@
 import copy
 import hashlib
 import json
+from pathlib import Path
 
 import pytest
 
@@ -509,3 +510,28 @@ def test_a_decision_states_its_caps_once(tmp_path):
     result = recheck([write_journal(tmp_path, encode(maker.records))])
     examples = result["journals"][0]["disagreements"]["undecidable"]["examples"]
     assert "states another caps_hash than its context" in examples[0]
+
+
+@pytest.mark.parametrize(
+    ("edit", "why"),
+    [
+        ({"limit": "123456"}, "123456 with the denial"),
+        ({"used": "0.0000001"}, "which is not too much"),
+    ],
+)
+def test_the_figures_that_a_denial_was_told_with_are_held_to_the_caps(
+    edit: dict[str, str], why: str, tmp_path: Path
+) -> None:
+    world = GateWorld(3).run(120)
+    records = world.maker.records
+    assert recheck([write_journal(tmp_path / "honest", encode(records))])["is_agreed"]
+    denied = next(
+        one
+        for one in records
+        if {"cap", "limit", "used"} <= one.get("deny_context", {}).keys()
+        and not one["deny_context"]["cap"].startswith("messages")
+    )
+    denied["deny_context"] = {**denied["deny_context"], **edit}
+    found = recheck([write_journal(tmp_path / "edited", encode(records))])
+    (told,) = found["journals"][0]["disagreements"]["input"]["examples"]
+    assert why in told

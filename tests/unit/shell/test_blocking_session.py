@@ -1,6 +1,7 @@
 """The connection of a stop without a loop, against a public WebSocket server (`websockets`)."""
 
 import asyncio
+import contextlib
 import json
 import signal
 import socket
@@ -11,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from websockets.asyncio.server import Request, Response, ServerConnection, serve
+from websockets.asyncio.server import ServerConnection, serve
 from websockets.datastructures import Headers
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
 
 from control.tool import isolated_work
 from daemon.errors import AnswerLost, NotConnected, SeatrialError, VenueRefusal
@@ -65,13 +68,14 @@ async def port_of(server: Any) -> int:
 async def test_answers_find_their_requests_in_any_order_pieces_and_sizes() -> None:
     async def backwards(peer: ServerConnection) -> None:
         ids = [json.loads(await peer.recv())["id"] for _ in range(20)]
+        pongs: list[Awaitable[float]] = []
         await peer.send('{"event":{"e":"somethingNew"}}')
         for one in reversed(ids):
             whole = answer(one, pad=LONG)
             await peer.send([whole[:10], whole[10:70_000], whole[70_000:]])
-            pong = await peer.ping()
+            pongs.append(await peer.ping())
             await peer.send(answer(f"{one}-of-nobody"))
-        await pong
+        await asyncio.gather(*pongs)
 
     async with serve(backwards, "127.0.0.1", 0) as server:
         session = session_to(await port_of(server))
@@ -122,6 +126,21 @@ async def test_silence_ends_at_the_deadline_and_a_late_answer_is_nobodys() -> No
     assert isinstance(lost, AnswerLost)
     assert "within 0.05 s" in str(lost)
     assert isinstance(reply, WsReply)
+
+
+async def test_a_venue_that_never_stops_talking_is_not_listened_to_for_ever() -> None:
+    async def talks(peer: ServerConnection) -> None:
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                await peer.send(answer("of-nobody", pad=LONG))
+
+    async with serve(talks, "127.0.0.1", 0) as server:
+        session = session_to(await port_of(server))
+        await opened(session)
+        (lost,) = await asked(session, 1, deadline_s=0.2)
+        session.close("done")
+    assert isinstance(lost, AnswerLost)
+    assert "within 0.2 s" in str(lost)
 
 
 @pytest.mark.parametrize(
