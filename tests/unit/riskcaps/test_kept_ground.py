@@ -1,0 +1,89 @@
+"""What is kept between decisions and between marks moves with the fact that nobody thinks of."""
+
+from daemon.model.amounts import NS_PER_MS, NS_PER_S
+from daemon.model.ids import instrument_id
+from riskcaps.gate.interceptor import Interceptor
+from riskcaps.state.windows import DAY_NS
+from tests.unit.riskcaps.kit import (
+    BTC,
+    T0,
+    XRPETH,
+    D,
+    approve,
+    caps_of,
+    deny,
+    fill,
+    instrument,
+    ready,
+    symbol_caps,
+    top,
+    trade,
+    wish,
+)
+
+BNB = instrument_id("BNBUSDT", "sim")
+
+
+def with_fee_leg(**changes: object) -> Interceptor:
+    """A gate that has bought 4 BTC, and knows an instrument that values fees alone."""
+    table = {"BTCUSDT": symbol_caps(), "BNBUSDT": symbol_caps()}
+    gate = ready(caps_of(table, **changes))
+    gate.risk.on_instruments([instrument(BNB)])
+    gate.risk.on_top(top("600", "601", T0, BNB), T0)
+    assert BNB in gate.risk.books.leg_ids - gate.risk.books.quote_leg_ids
+    trade(gate, "BUY", "4", "100")
+    return gate
+
+
+def lost(gate: Interceptor, now_ns: int) -> list[str]:
+    """The breaches that a tick of the fees' instrument tells."""
+    told = gate.risk.on_top(top("600", "601", now_ns, BNB), now_ns)
+    return [one.cap for one in told if one.kind == "breach"]
+
+
+def test_a_loss_is_confirmed_by_the_next_tick_of_whatever_makes_a_rate() -> None:
+    gate = with_fee_leg(loss_confirm_ms=300)
+    gate.risk.on_top(top("85", "85.01", T0 + 1), T0 + 1)
+    assert lost(gate, T0 + 300 * NS_PER_MS) == []
+    assert "loss_session_numeraire_max" in lost(gate, T0 + 301 * NS_PER_MS)
+
+
+def test_a_limit_that_is_tightened_below_the_loss_falls_due_with_the_next_tick() -> None:
+    gate = with_fee_leg()
+    gate.risk.on_top(top("98", "98.01", T0 + 1), T0 + 1)
+    assert lost(gate, T0 + 2) == []
+    gate.risk.set_capset(gate.risk.capset.tighten({"loss_day_numeraire_max": "5"}))
+    assert lost(gate, T0 + 3) == ["loss_day_numeraire_max"]
+
+
+def test_a_new_day_opens_with_the_next_tick_of_whatever_makes_a_rate() -> None:
+    gate = with_fee_leg()
+    gate.risk.on_top(top("98", "98.01", T0 + 1), T0 + 1)
+    day_ns = (T0 // DAY_NS + 1) * DAY_NS
+    lost(gate, day_ns)
+    assert gate.risk.equity(day_ns).day == day_ns // DAY_NS
+    assert gate.risk.equity(day_ns).day_open == -8
+
+
+def test_fees_that_are_owed_follow_the_price_of_their_asset() -> None:
+    gate = with_fee_leg()
+    gate.risk.on_fill(fill("x", "BUY", "0.1", "100", fee="0.01", fee_asset="BNB"), T0)
+    before = gate.risk.ledger.equity
+    gate.risk.on_top(top("700", "701", T0 + 1, BNB), T0 + 1)
+    assert before is not None
+    assert gate.risk.ledger.equity == before - D("0.01") * 100
+
+
+def test_turnover_counts_when_another_instrument_takes_the_same_quote() -> None:
+    """While there are two quotes the turnover of the one is not kept; then it must be counted."""
+    table = {"BTCUSDT": symbol_caps(), "XRPETH": symbol_caps()}
+    gate = ready(caps_of(table, traded_notional_per_day_numeraire_max="500"))
+    gate.risk.on_instruments([instrument(XRPETH)])
+    trade(gate, "BUY", "2", "100")
+    trade(gate, "SELL", "1", "100")
+    approve(gate, wish("SELL", "0.1"), T0 + NS_PER_MS)  # the ground and its bounds are made
+    gate.risk.on_instruments([instrument(XRPETH, quote="USDT")])
+    now_ns = T0 + NS_PER_S
+    gate.risk.on_top(top("99.99", "100.01", now_ns, BTC), now_ns)
+    assert len(gate.risk.books.quotes) == 1
+    assert deny(gate, wish("SELL", "2"), now_ns) == "traded_notional_per_day"
