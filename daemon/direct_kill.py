@@ -103,7 +103,7 @@ class StopPlan(msgspec.Struct, frozen=True, kw_only=True):
             raise ControlError(f"kill --direct: {path}: {error.strerror}") from error
         except KeyError as error:
             raise ControlError(f"kill --direct: {path}: {error.args[0]} is missing") from error
-        except (ValueError, AttributeError, TypeError) as error:
+        except (ValueError, AttributeError, TypeError, RecursionError) as error:
             raise ControlError(f"kill --direct: {path}: cannot be used: {error}") from error
 
 

@@ -61,6 +61,7 @@ def test_mistakes_elsewhere_in_the_configuration_do_not_matter(config: Path) -> 
         (('state_dir = "', 'other_dir = "'), "state_dir is missing"),
         (("[venue]", "[venue"), "cannot be used"),
         (('symbols = ["BTCUSDT"]', "symbols = 5"), "cannot be used"),
+        (("class = 5", f"class = {'[' * 5_000}"), "cannot be used"),
     ],
 )
 def test_what_a_stop_needs_must_be_there(config: Path, edit: tuple[str, str], said: str) -> None:
