@@ -88,13 +88,10 @@ async def test_what_is_broken_on_this_machine_ends_no_stop() -> None:
     """A route that cannot even begin is a route that failed: it is told and tried again."""
     venue = ScriptedVenue(("BTCUSDT", "ETHUSDT"))
     fill_with(venue, 4)
-    broken = {
-        RestTransport: OSError(24, "Too many open files"),
-        SocketTransport: ImportError("ssl"),
-    }
+    too_many, no_tls = OSError(24, "Too many open files"), ImportError("ssl")
     with pytest.MonkeyPatch.context() as patch:
-        for route, error in broken.items():
-            patch.setattr(route, "open", once(error, route.open))
+        patch.setattr(RestTransport, "open", once(too_many, RestTransport.open))
+        patch.setattr(SocketTransport, "open", once(no_tls, SocketTransport.open))
         async with ready(venue) as stop:
             report = await stop.cancel_and_verify(deadline_s=60)
     assert venue.open_orders() == []
