@@ -103,7 +103,7 @@ class StopPlan(msgspec.Struct, frozen=True, kw_only=True):
             raise ControlError(f"kill --direct: {path}: {error.strerror}") from error
         except KeyError as error:
             raise ControlError(f"kill --direct: {path}: {error.args[0]} is missing") from error
-        except (ValueError, AttributeError, TypeError) as error:
+        except (ValueError, AttributeError, TypeError, RecursionError) as error:
             raise ControlError(f"kill --direct: {path}: cannot be used: {error}") from error
 
 
@@ -153,7 +153,8 @@ def direct_kill(
         closed_ms = state.latched_ms  # a daemon that lives looks there before every order
     if state.is_unused:
         raise ControlError(
-            f"kill --direct: {plan.state_dir} was never used: no order of ours exists"
+            f"kill --direct: {plan.state_dir} was never used: no order of ours exists; "
+            f"{state.latch_words}"
         )
     if state.unknown:
         raise ControlError(
@@ -223,12 +224,13 @@ def _begun(
             return
         yield {**msgspec.structs.asdict(plan), "key_file": plan.key_file and str(plan.key_file),
                "state_dir": str(plan.state_dir)}  # fmt: skip
-        latched = False
+        is_unused = latched = False
         for part in _latching(plan, clock, start, uid=uid, by=by, reason=reason):
             yield part
+            is_unused = is_unused or part.get("instance") == ""
             latched = latched or "latched_ms" in part
-            if part.get("instance") == "":
-                return
+        if is_unused:
+            return
         yield from _key_reading(plan)
         yield {"head": head_of_journal(plan.state_dir)}
         if latched:
@@ -244,9 +246,8 @@ def _latching(
     """Latch, and learn whose orders are ours."""
     try:
         identity = read_identity(plan.state_dir)
+        # None: never used. Latched all the same: a daemon may be starting there this moment.
         yield {"instance": "" if identity is None else identity.instance}
-        if identity is None:
-            return
     except StateDirError as error:  # latched all the same
         instance = instance_of_journal(plan.state_dir)
         yield {"instance": instance} if instance else {"unknown": str(error)}

@@ -180,6 +180,12 @@ def _directly(
         )
     except ControlError as error:
         raise _Failed(str(error), 1) from error
+    except KeyboardInterrupt:
+        output.say(
+            "the stop is NOT finished: orders of ours may still be open, and the latch may be "
+            "missing; run it again"
+        )
+        raise
     except Exception as error:  # at 3 a.m. a line with the next step, no traceback
         raise _Failed(
             f"the direct stop failed: {type(error).__name__}: {error}. Cancel at the venue's own "

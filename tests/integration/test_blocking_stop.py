@@ -68,6 +68,7 @@ def without_a_loop(monkeypatch: pytest.MonkeyPatch) -> None:
         scenes.test_an_order_whose_cancel_is_refused_is_named_and_holds_no_other,
         scenes.test_an_odd_value_in_an_order_of_somebody_else_holds_nothing,
         scenes.test_a_ban_is_told_with_its_end,
+        scenes.test_what_is_broken_on_this_machine_ends_no_stop,
     ],
     ids=lambda scene: scene.__name__.removeprefix("test_"),
 )

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from control.tool import daemon_lookup
+from control.tool import daemon_lookup, kill_command
 from control.tool.client import ControlClient
 from control.tool.daemon_lookup import default_config, default_socket, direct_command
 from control.tool.kill_command import Teller
@@ -142,6 +142,17 @@ def test_or_direct_takes_the_other_road_after_the_seconds_it_was_given(tmp_path:
 
 
 @pytest.mark.slow
+def test_whoever_interrupts_a_direct_stop_is_told_what_stands(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def interrupted(**_asked: Any) -> Any:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        kill_command.run(kill_command.KillOptions(direct=True), interrupted)
+    assert "NOT finished: orders of ours may still be open" in capsys.readouterr().err
+
+
 def test_or_direct_stops_a_stopped_daemon_and_the_venue_is_empty(tmp_path: Path) -> None:
     with StopStage(tmp_path, symbols=("BTCUSDT", "ETHUSDT"), orders_per_symbol=5) as stage:
         stage.start_daemon()

@@ -153,6 +153,36 @@ def test_a_state_directory_that_hangs_holds_the_cancels_for_about_a_second(
 
 
 @pytest.mark.slow
+def test_of_two_instances_ours_is_stopped_as_soon_as_the_disk_says_which_it_is(
+    direct: StopStage,
+) -> None:
+    place_by_hand(direct)
+    place(direct, "stother1-1-1")
+    shutil.rmtree(direct.state_dir / "kill-latch", ignore_errors=True)
+    path = direct.state_dir / "identity.json"
+    identity = path.read_bytes()
+    try:
+        with hanging(path):
+            process = subprocess.Popen(
+                [sys.executable, "-m", "control.main", *words(direct)],
+                cwd=ROOT,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+            )
+            assert process.stderr is not None
+            assert b"the one instance that has orders there" in process.stderr.readline()
+            path.write_bytes(identity)  # the disk answers
+            told, errors = process.communicate(timeout=60)
+        left = [row["client_order_id"] for row in direct.venue_open()]
+    finally:
+        direct.sim.signed("DELETE", "openOrders", symbol="BTCUSDT")
+    assert left == ["stother1-1-1"]
+    assert process.returncode == 0, errors
+    assert b"2 canceled" in told
+    assert list((direct.state_dir / "kill-latch").iterdir())
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["config", "keys", "beside"])
 def test_a_configuration_or_a_key_that_hangs_is_told_within_seconds(
     direct: StopStage, what: str

@@ -5,15 +5,17 @@ import contextlib
 import re
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
 from aiohttp import web
 
+from daemon.errors import InstanceUnknown
 from daemon.model.ids import STOP_KIND, chain_digest, is_ours, request_id
 from daemon.shell.process.clock import SystemClock
 from daemon.shell.stop.emergency_stop import EmergencyStop, KillReport
+from daemon.shell.stop.emergency_transports import RestTransport, SocketTransport
 from tests.support.adapters import spot
 from tests.support.link_bench import endpoints_at
 from tests.support.scripted_venue import KEY, SECRET, ScriptedVenue, json_response, reply, served
@@ -80,6 +82,53 @@ async def test_it_cancels_by_symbol_and_verifies_twice(warm: bool) -> None:
     digests = {str(query["newClientOrderId"])[-16:] for query in by_name}
     assert digests == {chain_digest(HEAD)}
     assert len(venue.asked(names["list"])) == 3, "once with orders, twice empty"
+
+
+async def test_what_is_broken_on_this_machine_ends_no_stop() -> None:
+    """A route that cannot even begin is a route that failed: it is told and tried again."""
+    venue = ScriptedVenue(("BTCUSDT", "ETHUSDT"))
+    fill_with(venue, 4)
+    too_many, no_tls = OSError(24, "Too many open files"), ImportError("ssl")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RestTransport, "open", once(too_many, RestTransport.open))
+        patch.setattr(SocketTransport, "open", once(no_tls, SocketTransport.open))
+        async with ready(venue) as stop:
+            report = await stop.cancel_and_verify(deadline_s=60)
+    assert venue.open_orders() == []
+    assert (report.verified_empty_ns is not None, report.canceled) == (True, 4)
+    assert sorted(report.errors) == [
+        "REST: OSError(24, 'Too many open files')",
+        "WebSocket API: ImportError('ssl')",
+    ]
+
+
+def once(error: Exception, then: Callable[[Any], Awaitable[None]]) -> Callable[[Any], Any]:
+    """`then`, but this error at the first call."""
+    errors = [error]
+
+    async def act(route: Any) -> None:
+        if errors:
+            raise errors.pop()
+        await then(route)
+
+    return act
+
+
+async def test_of_several_instances_without_a_name_of_ours_nobody_asks_on() -> None:
+    venue = ScriptedVenue(("BTCUSDT", "ETHUSDT"))
+    fill_with(venue, 2)
+    venue.add_order("stother1-1-1", symbol="BTCUSDT")
+    async with served(venue):
+        stop = EmergencyStop(
+            endpoints=endpoints_at(venue.base),
+            adapter=spot(("BTCUSDT", "ETHUSDT"), key=KEY, secret=SECRET),
+            instance="",
+            clock=SystemClock(),
+        )
+        with pytest.raises(InstanceUnknown, match=f"orders of {INSTANCE}, other1 are open"):
+            await stop.cancel_and_verify(deadline_s=60)
+        await stop.close()
+    assert len(venue.open_orders()) == 3
 
 
 async def test_foreign_orders_are_left_alone() -> None:

@@ -19,6 +19,7 @@ import os
 import select
 import socket
 import struct
+from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,8 @@ FRAME_MAX_BYTES = 16 * 1024 * 1024
 _HEAD_MAX_BYTES = 64 * 1024
 _BODY_MAX_BYTES = 4096
 _READ_BYTES = 64 * 1024
+_NEXT_ADDRESS_NS = 100_000_000
+"""So long the next address waits for one that is silent (RFC 8305: 100 ms at least)."""
 _CONTINUATION, _TEXT, _CLOSE, _PING, _PONG = 0, 1, 8, 9, 10
 _ACCEPT_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
@@ -149,27 +152,41 @@ class BlockingSession:
 
     # ---------------------------------------------------------------- connect
     def _connected(self, until_ns: int) -> socket.socket:
-        """A connection to the first address that takes one; each has its share of the time."""
-        addresses = self._addresses(until_ns)
+        """A connection to the first address that takes one.
+
+        An address that is silent is waited for while the next ones are tried: how many the name
+        has shortens the time of none.
+        """
+        addresses = deque(self._addresses(until_ns))
         failure: OSError = ConnectionError("the name has no address")
-        for number, (family, address) in enumerate(addresses):
-            now_ns = self._clock.monotonic_ns()
-            share_ns = now_ns + (until_ns - now_ns) // (len(addresses) - number)
-            sock = socket.socket(family, socket.SOCK_STREAM)
-            try:
-                sock.setblocking(False)
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                code = sock.connect_ex(address)
-                if code == errno.EINPROGRESS:
-                    self._wait(sock, select.POLLOUT, share_ns)
+        trying: dict[int, socket.socket] = {}
+        poll = select.poll()
+        try:
+            while addresses or trying:
+                wait_until_ns = until_ns
+                if addresses:
+                    wait_until_ns = min(until_ns, self._clock.monotonic_ns() + _NEXT_ADDRESS_NS)
+                    try:
+                        sock = _connecting(*addresses.popleft())
+                    except OSError as error:
+                        failure = error
+                        continue
+                    trying[sock.fileno()] = sock
+                    poll.register(sock, select.POLLOUT)
+                left_ns = wait_until_ns - self._clock.monotonic_ns()
+                for descriptor, _ in poll.poll(max(0, left_ns) / 1e6):
+                    poll.unregister(descriptor)
+                    sock = trying.pop(descriptor)
                     code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-                if code:
-                    raise OSError(code, os.strerror(code))
-            except OSError as error:
+                    if not code:
+                        return sock
+                    sock.close()
+                    failure = OSError(code, os.strerror(code))
+                if trying and self._clock.monotonic_ns() >= until_ns:
+                    raise TimeoutError("no answer in time")
+        finally:
+            for sock in trying.values():
                 sock.close()
-                failure = error
-            else:
-                return sock
         raise failure
 
     def _addresses(self, until_ns: int) -> list[tuple[int, tuple[Any, ...]]]:
@@ -348,3 +365,22 @@ class BlockingSession:
         left_ns = until_ns - self._clock.monotonic_ns()
         if left_ns <= 0 or not poll.poll(left_ns / 1e6):
             raise TimeoutError("no answer in time")
+
+
+def _connecting(family: int, address: tuple[Any, ...]) -> socket.socket:
+    """A socket that connects, or is connected.
+
+    Raises:
+        OSError: it cannot, as where the machine has no such network.
+    """
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        code = sock.connect_ex(address)
+        if code not in {0, errno.EINPROGRESS}:
+            raise OSError(code, os.strerror(code))
+    except OSError:
+        sock.close()
+        raise
+    return sock

@@ -9,7 +9,8 @@ Rules of this file:
 2. "Empty" means that two listings in a row showed no order of ours; nothing less is reported.
 3. It has two routes, the WebSocket API and REST; what fails on one is tried on the other at once.
 4. Until the deadline it never gives up: 5xx, timeouts, lost sockets and clock refusals are tried
-   again, 429 and 418 when the venue allows.
+   again, 429 and 418 when the venue allows. A route that does not work on this machine (a library
+   that cannot be imported, no file descriptor left) is a route that failed.
 """
 
 import contextlib
@@ -210,6 +211,9 @@ class EmergencyStop:
         """Cancel everything of ours at the venue and poll until it shows none, twice in a row.
 
         `on_round` hears after every listing how many were canceled by then and how many are left.
+
+        Raises:
+            InstanceUnknown: the state directory did not say which of several instances is ours.
         """
         started_ns = self._clock.monotonic_ns()
         run = _Progress(started_ns, started_ns + int(deadline_s * _NS_PER_S), on_round)
@@ -240,7 +244,11 @@ class EmergencyStop:
         )
 
     async def _until_empty(self, run: _Progress) -> int | None:
-        """When nothing of ours had been shown twice in a row; None: not before the deadline."""
+        """When nothing of ours had been shown twice in a row; None: not before the deadline.
+
+        Raises:
+            InstanceUnknown: orders of several instances are open.
+        """
         routes: list[EmergencyTransport] = [self._rest, self._socket]
         if self._socket.is_warm or not self._waits.are_warmed:
             routes.reverse()
@@ -251,9 +259,12 @@ class EmergencyStop:
             before = run.canceled
             try:
                 empty = await self._round(routes[0], run)
-            except SeatrialError as error:
+            except InstanceUnknown:
+                raise  # no route knows
+            except Exception as error:  # noqa: BLE001 - rule 4: a route that is broken here, too
                 empty_in_a_row = 0
-                run.note_error(f"{routes[0].name}: {error}")
+                said = error if isinstance(error, SeatrialError) else repr(error)
+                run.note_error(f"{routes[0].name}: {said}")
                 routes.reverse()
                 await self._after_failure(error, routes[0], run)
                 continue
@@ -402,7 +413,7 @@ class EmergencyStop:
             raise error
 
     async def _after_failure(
-        self, error: SeatrialError, next_road: EmergencyTransport, run: _Progress
+        self, error: Exception, next_road: EmergencyTransport, run: _Progress
     ) -> None:
         """Slow down a little more with every failure in a row of this run."""
         run.failures += 1
@@ -420,7 +431,7 @@ class EmergencyStop:
         if run.failures > 1 or not next_road.is_warm:
             await self._pause(wait_s, run)
 
-    def _fault(self, error: SeatrialError) -> Fault:
+    def _fault(self, error: Exception) -> Fault:
         """What a failure proves; whatever is not the venue's typed refusal proves nothing."""
         if isinstance(error, VenueRefusal):
             return self._adapter.fault(error.status, error.code, error.message)

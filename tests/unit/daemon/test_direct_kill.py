@@ -61,6 +61,7 @@ def test_mistakes_elsewhere_in_the_configuration_do_not_matter(config: Path) -> 
         (('state_dir = "', 'other_dir = "'), "state_dir is missing"),
         (("[venue]", "[venue"), "cannot be used"),
         (('symbols = ["BTCUSDT"]', "symbols = 5"), "cannot be used"),
+        (("class = 5", f"class = {'[' * 5_000}"), "cannot be used"),
     ],
 )
 def test_what_a_stop_needs_must_be_there(config: Path, edit: tuple[str, str], said: str) -> None:
@@ -74,10 +75,14 @@ def test_without_a_configuration_it_asks_for_one() -> None:
         kill(None)
 
 
-def test_a_state_directory_that_was_never_used_has_no_orders(config: Path) -> None:
+def test_a_state_directory_that_was_never_used_has_no_orders_and_is_latched(config: Path) -> None:
+    """A daemon may be at its first start there."""
     (config.parent / "state" / "identity.json").unlink()
-    with pytest.raises(ControlError, match="never used"):
+    with pytest.raises(
+        ControlError, match=r"never used: no order of ours exists; latched in \d+ ms"
+    ):
         kill(config)
+    assert latches(config) == ["test"]
 
 
 def test_a_key_that_cannot_be_used_is_told_after_the_latch(config: Path) -> None:

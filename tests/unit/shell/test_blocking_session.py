@@ -211,6 +211,41 @@ async def test_tls_is_taken_from_whom_the_authorities_name(
     assert all(isinstance(one, WsReply) for one in replies)
 
 
+async def test_addresses_that_are_no_use_hide_none_that_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A family that the machine lacks, one that refuses, three that are silent: then a good one."""
+
+    async def echo(peer: ServerConnection) -> None:
+        await peer.send(answer(json.loads(await peer.recv())["id"]))
+
+    with contextlib.ExitStack() as held:
+        silent = held.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(3):  # its queue is full: whoever comes now hears nothing
+            one = held.enter_context(socket.socket())
+            one.setblocking(False)
+            one.connect_ex(silent.getsockname())
+        refusing = held.enter_context(socket.socket())
+        refusing.bind(("127.0.0.1", 0))
+        async with serve(echo, "127.0.0.1", 0) as server:
+            good = ("127.0.0.1", await port_of(server))
+            found = [
+                (9_999, good),
+                (socket.AF_INET, refusing.getsockname()),
+                *[(socket.AF_INET, silent.getsockname())] * 3,
+                (socket.AF_INET, good),
+            ]
+            rows = [(family, socket.SOCK_STREAM, 0, "", at) for family, at in found]
+            monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: rows)
+            session = session_to(good[1])
+            await opened(session)
+            assert all(isinstance(one, WsReply) for one in await asked(session, 1))
+            session.close("done")
+            rows[:] = rows[:2]
+            with pytest.raises(NotConnected, match="refused"):
+                await opened(session_to(good[1]))
+
+
 async def test_a_name_is_looked_up_with_a_deadline_and_must_be_the_certificates(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
