@@ -73,7 +73,11 @@ def incident_lines(
         yield f"opened    {told}"
     if resolved:
         told, by = when(ended), clean(incident.get("resolved_by", ""))
-        took = duration((ended - opened) / _NS_PER_S) if told and when(opened) else ""
+        took = (
+            duration((int(ended or 0) - int(opened or 0)) / _NS_PER_S)
+            if told and when(opened)
+            else ""
+        )
         who = " ".join(filter(None, (told, f"by {by}" if by else "")))
         yield f"resolved  {who}" + (f", after {took}" if took else "")
     context = dict(table(incident, "context"))

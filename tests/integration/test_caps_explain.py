@@ -81,7 +81,7 @@ def test_no_line_is_wider_than_eighty_columns(tmp_path: Path) -> None:
     told = explain(config(tmp_path)).stdout.splitlines()
     assert max(map(len, told)) <= 80
     at = next(n for n, line in enumerate(told) if "conversions " in line)
-    assert told[at + 1].lstrip() and told[at + 1].startswith(" " * 41), "a long value goes on"
+    assert told[at + 1].startswith(" " * 41), "a long value goes on below itself"
     assert "clauses of docs/CONTROLS.md" in told[-1]
     at = next(n for n, line in enumerate(told) if "exposure_gross_numeraire_max" in line)
     assert told[at + 1] == "      sum of worst sides [26, 35, 40]"
