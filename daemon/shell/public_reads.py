@@ -15,6 +15,8 @@ from collections.abc import Awaitable, Callable, Collection, Coroutine
 from concurrent.futures import Future
 from typing import Any
 
+import msgspec
+
 from daemon.errors import BudgetEmpty, SeatrialError
 from daemon.model.amounts import NS_PER_S
 from daemon.shell.gateway.public_market import PublicReply, PublicRequestFailed
@@ -114,6 +116,13 @@ class AccountReads:
         return await _told(self._call(path, symbol))
 
 
+class _Answer(msgspec.Struct):
+    """What the venue says of a subscription."""
+
+    id: int = 0
+    error: msgspec.Raw = msgspec.Raw()
+
+
 class PublicStreams:
     """One connection to the venue's market streams: the union of what all bots listen to.
 
@@ -126,13 +135,23 @@ class PublicStreams:
         self._backoff = backoff
         self._wanted: frozenset[str] = frozenset()
         self._told: frozenset[str] = frozenset()
-        self._changed = asyncio.Event()
+        self._asked: dict[int, frozenset[str]] = {}
+        self._confirmed: set[str] = set()
+        self._changed, self._answered = asyncio.Event(), asyncio.Event()
         self.connections = 0
 
     def want(self, names: Collection[str]) -> None:
         """From now on these streams; without any there is no connection."""
         self._wanted = frozenset(names)
         self._changed.set()
+
+    async def confirmed(self, names: Collection[str]) -> None:
+        """Wait until the venue has said that it sends all of these, or for `_CONNECT_S`."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_CONNECT_S):
+                while not self._confirmed.issuperset(names):
+                    self._answered.clear()
+                    await self._answered.wait()
 
     async def run(
         self, on_frame: Callable[[str, bytes], None], on_lost: Callable[[], None]
@@ -146,6 +165,8 @@ class PublicStreams:
             with contextlib.suppress(*_LOST):
                 is_lost = await self._connection(on_frame)
             self._told = frozenset()
+            self._asked.clear()
+            self._confirmed.clear()
             if is_lost and self._wanted:
                 on_lost()
                 await asyncio.sleep(self._backoff.next_s())
@@ -188,7 +209,20 @@ class PublicStreams:
             if frame.startswith(b'{"stream":"'):
                 name = frame[_STREAM_AT:].partition(b'"')[0].decode()
                 on_frame(name, frame)
+            else:
+                self._take_answer(frame)
         return False
+
+    def _take_answer(self, frame: bytes) -> None:
+        """The venue's answer to a subscription; of a refusal it says nothing more."""
+        try:
+            answer = msgspec.json.decode(frame, type=_Answer)
+        except msgspec.MsgspecError:
+            return
+        names = self._asked.pop(answer.id, frozenset())
+        if not answer.error:
+            self._confirmed |= names
+            self._answered.set()
 
     async def _send_wishes(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         number = 0
@@ -203,6 +237,11 @@ class PublicStreams:
                     number += 1
                     part = ordered[at : at + _NAMES_A_FRAME]
                     wish: dict[str, Any] = {"method": method, "params": part, "id": number}
+                    if method == "SUBSCRIBE":
+                        self._asked[number] = frozenset(part)
+                    else:  # an answer that is still to come speaks of what was before
+                        self._confirmed.difference_update(part)
+                        self._asked = {one: of - set(part) for one, of in self._asked.items()}
                     try:
                         await socket.send_str(json.dumps(wish))
                     except _LOST:

@@ -53,13 +53,12 @@ objects.
 
 * **a**: bytes made beforehand cost 5 µs; line, write(2) and socket cost three times that before
   anything is decided. Five times ccxt's speed would leave 25 µs for all of it.
-* **cap**: 1,713 byte codes a decision, hold and release (1,941 at commit 18ee774, 1,517 before bots
-  and order lists had caps), and some 30 operations of Decimal. Each part alone and warm takes half
-  as long: the whole is longer than the processor's caches and branch history. The regression from
-  10.2 to 12.6 µs (one machine, reference interpreter) came with the bots' scope of caps: a loop
-  over counted rules, hops to the shared state, inputs as an object. Without the fast path the table
-  alone takes 36 µs instead of 13, far above the 12 µs that would have let it go; so bounds and
-  their audit stay.
+* **cap**: 1,330 byte codes a decision, hold and release (held by a test; 1,717 at commit e8e0cff8,
+  1,517 before bots and order lists had caps), and some 28 operations of Decimal. The interpreter's
+  loop is half of the time, the counts of orders in their windows a sixth. Each part alone and warm
+  takes half as long: the whole is longer than the processor's caches and branch history. Without
+  the fast path the table alone takes 36 µs, far above the 12 that would have let it go; so bounds
+  and their audit stay.
 * **a2, g**: the process sleeps between two orders, and finds its caches cold. A tick that is
   answered runs 75 µs back to back and 150 to 240 after ten milliseconds' sleep; a bot's order
   0.93 ms of venue and daemon back to back, 1.07 every 3 ms, 2.14 every 30 ms: each stretch of it,

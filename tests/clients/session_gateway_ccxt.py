@@ -211,21 +211,10 @@ def under_restart(exchange: Any, box: BotBox) -> dict[str, Any]:
     return facts
 
 
-async def first_book(exchange: Any) -> Any:
-    """The gateway confirms a stream before the venue does, so a snapshot may be older than the
-    first difference; ccxt tells it, and says to call again."""
-    async with asyncio.timeout(DEADLINE_S):
-        while True:
-            try:
-                return await exchange.watch_order_book(PAIR)
-            except ccxt.ChecksumError:
-                continue
-
-
 async def over_sockets(exchange: Any) -> dict[str, Any]:
     facts: dict[str, Any] = {}
     await exchange.load_markets()
-    book = await first_book(exchange)
+    book = await exchange.watch_order_book(PAIR)
     for _ in range(3):
         book = await exchange.watch_order_book(PAIR)
     facts["book"] = [book["bids"][0][0], book["asks"][0][0]]

@@ -36,12 +36,15 @@ class Venue:
         await socket.close()
         return socket
 
-    async def asks_for(self, method: str, *names: str) -> None:
+    async def answers(self, frame: str) -> None:
+        await self.sockets[-1].send_str(frame)
+
+    async def asks_for(self, method: str, *names: str) -> object:
         async with asyncio.timeout(DEADLINE_S):
             while True:
                 wish = await self.asked.get()
                 if (wish["method"], wish["params"]) == (method, list(names)):
-                    return
+                    return wish["id"]
 
     async def tell(self, name: str) -> None:
         await self.sockets[-1].send_str(f'{{"stream":"{name}","data":{{"u":1}}}}')
@@ -117,3 +120,26 @@ async def test_a_connection_that_the_venue_ends_is_told_to_who_listens(
         await listener.lost.wait()
     await venue.asks_for("SUBSCRIBE", "btcusdt@depth")
     assert len(venue.sockets) == 2
+
+
+async def test_streams_are_confirmed_by_the_venue_s_own_answer(
+    venue: Venue, streams: tuple[PublicStreams, Listener]
+) -> None:
+    served, listener = streams
+    name = "btcusdt@depth"
+    served.want([name])
+    number = await venue.asks_for("SUBSCRIBE", name)
+    waits = asyncio.get_running_loop().create_task(served.confirmed([name]))
+    for frame in ("nonsense", "[]", '{"id":[]}', '{"result":null,"id":99}'):
+        await venue.answers(frame)
+    await venue.answers(f'{{"error":{{"code":2,"msg":"no"}},"id":{number}}}')
+    await venue.tell(name)
+    await listener.hears(name)
+    assert not waits.done()
+    served.want([])
+    served.want([name, "btcusdt@trade"])  # asked again on the same connection
+    number = await venue.asks_for("SUBSCRIBE", "btcusdt@trade")
+    await venue.answers(f'{{"result":null,"id":{number}}}')
+    async with asyncio.timeout(DEADLINE_S):
+        await served.confirmed(["btcusdt@trade"])
+    waits.cancel()

@@ -108,13 +108,13 @@ class Gateway:
             counts=self._authentication.counts,
             now_ns=clock.now_ns,
         )
-        self._cache = MarketCache(ports.data, clock)
+        symbols = {symbol for one in self._rules for symbol in one.symbols}
+        self._hub = BotStreamHub(ports.streams, symbols, clock.now_ns)
+        self._cache = MarketCache(ports.data, clock, self._hub.follows_book)
         public = PublicCalls(
             self._cache, self._rules, venue_ms=lambda: self._authentication.judge_ns() // NS_PER_MS
         )
-        symbols = {symbol for one in self._rules for symbol in one.symbols}
         self._api = ApiFront(self._authentication, calls, public)
-        self._hub = BotStreamHub(ports.streams, symbols, clock.now_ns)
         fronts = Fronts(RestFront(self._authentication, calls, public), self._api, self._hub)
         self._server = GatewayServer(settings, fronts, clock)
         self._effects: deque[BotEffect] = deque()

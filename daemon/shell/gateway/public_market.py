@@ -4,11 +4,13 @@ Rules of this file:
 1. What is told is the venue's own answer, byte for byte; nothing is made here.
 2. Requests for the same thing that come while one is under way share its answer.
 3. The venue's charge is paid by the link's governor from a share of its own.
+4. The depth of a book whose differences somebody hears is asked anew, and only when the venue sends
+   them: an older snapshot ends before the first difference, and no bot can join the two.
 """
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from typing import Protocol
 from urllib.parse import quote
@@ -74,9 +76,13 @@ class _Kept(msgspec.Struct):
 class MarketCache:
     """Lives on the gateway's loop."""
 
-    def __init__(self, data: PublicData, clock: Clock) -> None:
+    def __init__(
+        self, data: PublicData, clock: Clock, followed: Callable[[str], Awaitable[bool]]
+    ) -> None:
         self._data = data
         self._clock = clock
+        self._followed = followed
+        """Whether somebody hears a symbol's differences; it waits until the venue sends them."""
         self._kept: OrderedDict[tuple[str, str], _Kept] = OrderedDict()
         self._bytes = 0
         self._under_way: dict[tuple[str, str], asyncio.Future[PublicReply]] = {}
@@ -93,6 +99,8 @@ class MarketCache:
         query = "&".join(f"{name}={quote(values[name], safe='')}" for name in sorted(values))
         key = (endpoint.name, query)
         kept = self._kept.get(key)
+        if endpoint.name == "depth" and await self._followed(values.get("symbol", "")):
+            kept = None
         if kept is not None and self._clock.monotonic_ns() < kept.until_ns:
             self.hits += 1
             return kept.reply

@@ -23,6 +23,9 @@ class StreamSource(Protocol):
     def want(self, names: Collection[str]) -> None:
         """From now on these streams."""
 
+    async def confirmed(self, names: Collection[str]) -> None:
+        """Wait until the venue sends all of these, or for some seconds."""
+
     def run(
         self, on_frame: Callable[[str, bytes], None], on_lost: Callable[[], None]
     ) -> Coroutine[Any, Any, None]:
@@ -68,6 +71,14 @@ class BotStreamHub:
         self._connections[session].send(reply.frame, self._now_ns())
         self._listen(session, reply.added)
         self._unlisten(session, reply.removed)
+
+    async def follows_book(self, symbol: str) -> bool:
+        """Whether somebody hears the differences of a book; waits until the venue sends them."""
+        plain = f"{symbol.lower()}@depth"
+        names = [one for one in (plain, f"{plain}@100ms") if one in self._listeners]
+        if names:
+            await self._source.confirmed(names)
+        return bool(names)
 
     def on_frame(self, name: str, frame: bytes) -> None:
         """A frame of the venue, wrapped with its name."""
