@@ -71,20 +71,27 @@ def incident_lines(
     opened, ended = incident.get("opened_ns"), incident.get("resolved_ns")
     if told := when(opened):
         yield f"opened    {told}"
-    if told := when(ended):
-        took = duration((int(ended or 0) - int(opened or 0)) / _NS_PER_S) if when(opened) else ""
-        by = clean(incident.get("resolved_by", ""))
-        yield (
-            f"resolved  {told}" + (f" by {by}" if by else "") + (f", after {took}" if took else "")
+    if resolved:
+        told, by = when(ended), clean(incident.get("resolved_by", ""))
+        took = (
+            duration((int(ended or 0) - int(opened or 0)) / _NS_PER_S)
+            if told and when(opened)
+            else ""
         )
+        who = " ".join(filter(None, (told, f"by {by}" if by else "")))
+        yield f"resolved  {who}" + (f", after {took}" if took else "")
     context = dict(table(incident, "context"))
     yield from _block("differs", context.pop("differences", None))
     yield from _block("context", context)
     yield from _block("notes", incident.get("notes"))
     rest = {key: value for key, value in incident.items() if key not in _SAID_ABOVE and value}
     yield from _block("more", rest)
-    if not resolved:
-        yield from _next(name, opened, not_clean(status or {}), state_dir)
+    note = f"incidents/{name}/note.md"
+    where = f"{note} in the state directory" if state_dir is None else clean(state_dir / note)
+    if resolved:
+        yield f"answers   {where}"
+    else:
+        yield from _next(name, opened, not_clean(status or {}), where)
 
 
 def lines_about(
@@ -111,7 +118,7 @@ def lines_about(
     return [event for event in events if is_about(event)][-_LINES_MAX:]
 
 
-def _next(name: str, opened_ns: Any, stands: str, state_dir: Path | None) -> Iterable[str]:
+def _next(name: str, opened_ns: Any, stands: str, note: str) -> Iterable[str]:
     """What to type, in its order: mend and compare, then resolve."""
     title = "next"
     if stands:
@@ -120,9 +127,7 @@ def _next(name: str, opened_ns: Any, stands: str, state_dir: Path | None) -> Ite
         title = "then"
     resolve = f"seatrial incident resolve {name} --root-cause … --remediation … --follow-up …"
     yield f"{title:<9} {resolve}"
-    note = f"incidents/{name}/note.md"
-    where = f"{note} in the state directory" if state_dir is None else clean(state_dir / note)
-    yield f"{'':<9} the whole note with its journal lines: {where}"
+    yield f"{'':<9} the whole note with its journal lines: {note}"
     if isinstance(opened_ns, int) and opened_ns > _BEFORE_NS:
         since = datetime.fromtimestamp((opened_ns - _BEFORE_NS) // _NS_PER_S, UTC)
         lines = f"seatrial journal query --since {since:%Y-%m-%dT%H:%M:%SZ}"

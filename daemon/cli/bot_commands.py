@@ -24,6 +24,7 @@ from daemon.shell.gateway.bot_keys import BotKey, check_new, new_key, read_keys,
 from daemon.shell.gateway.snippets import CLIENTS, Address, snippet
 from daemon.shell.process.clock import SystemClock, utc_text
 from daemon.shell.process.secrecy import forbid_core_dumps
+from daemon.shell.state.state_dir import prepare
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 NAME = click.argument("name")
@@ -58,6 +59,7 @@ def bot_new(
         pem = public_path.read_text(encoding="ascii") if public_path is not None else ""
         key = new_key(name, SystemClock().now_ns(), pem)
         check_new(config.settings.state_dir, name, replaces=replaces)
+        prepare(config.settings.state_dir, passable=config.settings.is_passable)
         path = write_key(config.settings.state_dir, key)
     except (SeatrialError, OSError, UnicodeDecodeError) as error:
         raise Failure(str(error)) from error
@@ -116,7 +118,7 @@ def bot_revoke(
 ) -> None:
     """Take the key of a bot away for good; a running daemon cancels its open orders.
 
-    The name stays revoked. For another key under the same name: `bot new NAME --replace`.
+    The name stays revoked. To change a key and keep the name: `bot new NAME --replace` instead.
     """
     config = _config_of(config_path, name)
     state_dir = config.settings.state_dir

@@ -77,7 +77,10 @@ def _lines(row: ExplainRow, width: int) -> Iterator[str]:
     """One cap: its value and use, and below them what it bounds."""
     value = f"{row.value} (tightened; file: {row.config})" if row.config else row.value
     used = f", used {row.used} ({row.percent})".removesuffix(" ()") if row.used else ""
-    yield f"  {row.cap:<38} {value} {row.unit}".rstrip() + used
+    said = f"  {row.cap:<38} {value} {row.unit}".rstrip() + used
+    yield textwrap.fill(
+        said, width, subsequent_indent=" " * 41, break_long_words=False, break_on_hyphens=False
+    )
     yield textwrap.fill(
         f"{row.text} [{row.clauses}]", width, initial_indent=" " * 6, subsequent_indent=" " * 6
     )

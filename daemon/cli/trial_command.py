@@ -88,7 +88,7 @@ _COULD_NOT_RUN = (BotError, CourseError, DemoError, SandboxError, OSError)
 @click.option("--allow-network", is_flag=True, help="Let the bot reach more than loopback.")
 @click.option(
     "--status-dir",
-    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    type=click.Path(path_type=Path, file_okay=False),
     help="Put the report here as trial_COURSE.json, too: where `seatrial promote` looks.",
 )
 @click.option("--list", "lists", is_flag=True, help="Explain each trial of the course, and end.")
@@ -184,6 +184,8 @@ class _Run(msgspec.Struct, frozen=True, kw_only=True):
         bot_version, hashes = version_of(self.command, self.files)
         work = self.out / "work"
         work.mkdir(parents=True, exist_ok=True)
+        if self.status_dir is not None:  # minutes before it is needed: it may not be allowed
+            self.status_dir.mkdir(parents=True, exist_ok=True)
         isolation = Isolation(loopback_only=False, own_disk=False)
         if not allow_network:
             isolation = isolate(work)

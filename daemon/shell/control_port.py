@@ -137,6 +137,14 @@ class ControlPort:
                 error_message=f"{bot!r} is no bot of the configuration; it has: {known}",
             )
         state, cancel = _BOT_STATES[command.method]
+        # The snapshot may be a second old; the engine keeps a revoked bot revoked in any case.
+        now = self._status.get("bots", {}).get(bot, {}).get("state")
+        if now == BotState.REVOKED and state is not BotState.REVOKED and not cancel:
+            return Reply(
+                command_id=command.command_id,
+                error_code="bot_revoked",
+                error_message=f"{bot} is revoked for good: its name never trades again",
+            )
         by = command.actor.name or str(command.actor.uid)
         reason = f"{command.method} by {by}: {command.reason}"
         self._pump.offer_threadsafe(BotSwitched(bot=bot, state=state, reason=reason, cancel=cancel))

@@ -49,8 +49,10 @@ def why_not_passed(reports: Path, asked: AskedCourse, now: datetime) -> str:
 
 def why_not_as_kept(report: Mapping[str, Any], kept: Mapping[str, Any]) -> str:
     """Empty when a report says what was observed; `kept`: its course and the observations."""
+    if missing := [part for part in ("course", "observations") if part not in kept]:
+        return f"what it was made of has no {missing[0]}; run the course again"
     try:
-        course = msgspec.convert(kept.get("course"), Course)
+        course = msgspec.convert(kept["course"], Course)
         return why_not_as_seen(report, kept["observations"], course)
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         return f"what it was made of cannot be read: {error}"

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from control.control_errors import ControlError
 from control.tool.client import call
 from control.tool.command_frame import Wiring
 from daemon.cli.bot_commands import bot_group
@@ -170,6 +171,9 @@ def test_a_revoked_key_is_gone_at_once_and_its_orders_with_it(tmp_path: Path) ->
         assert one.call("GET", "account").code == -2015
         assert one.buy().code == -2015
         assert two.buy().status_word == "FILLED"
+        box.until(lambda status: status["bots"]["one"]["state"] == "revoked")
+        with pytest.raises(ControlError, match="one is revoked for good"):
+            call(box.socket, "bot-resume", bot="one", reason="test")
         box.kill_daemon()
         box.start_daemon()
         assert one.call("GET", "account").code == -2015

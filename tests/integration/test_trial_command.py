@@ -67,8 +67,11 @@ def script(tmp_path: Path, text: str) -> str:
 
 def test_a_bot_that_does_nothing_shows_nothing(tmp_path: Path) -> None:
     bot = script(tmp_path, "import time\nwhile True: time.sleep(60)\n")
-    done = trial(tmp_path, sys.executable, bot)
+    status = tmp_path / "reports" / "status"  # a clone has none
+    done = trial(tmp_path, sys.executable, bot, options=["--status-dir", str(status)])
     report = json.loads(done.stdout.splitlines()[-1])
+    assert json.loads((status / "trial_quick.json").read_text()) == report
+    assert (status / "trial_quick.observations.json").is_file()
     assert (done.returncode, report["exit_code"]) == (3, 3)
     told = {row["name"]: row["outcome"] for row in report["trials"]}
     assert told == {"calm": "NOT SHOWN", "denials": "NOT APPLICABLE"}

@@ -106,6 +106,7 @@ def _errors() -> list[str]:
         "| code | what it means |", "|---|---|", *codes,
         "| `no_preflight` | No `seatrial preflight` that passed holds; the testnet asks for one. |",
         "| `session_on` | Drills are run while no session is on. |",
+        "| `bot_revoked` | The bot's key was revoked, and its name never trades again. |",
         "| `live_blocked` | A live host is refused. |",
         "| `token_…` | A start on a live host needs a fresh confirm token. |",
     ]  # fmt: skip

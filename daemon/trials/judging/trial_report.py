@@ -139,7 +139,7 @@ def as_markdown(facts: RunFacts, rows: Sequence[TrialRow]) -> str:
 
 def listing(course: Course) -> str:
     """What `--list` prints."""
-    lines = [f"Course {course.name}: {course.about}", ""]
+    lines = [f"Course {course.name}: {course.about}".removesuffix(": "), ""]
     for trial in course.trials:
         words = [] if trial.required else ["not required"]
         words += ["only through the gate"] if trial.through_gate else []

@@ -52,6 +52,7 @@ def test_a_secret_is_shown_once_and_never_again(config: Path) -> None:
     shown = json.loads(made.stdout)
     path = config.parent / "state" / "bots" / "ft.json"
     assert path.stat().st_mode & 0o777 == 0o600
+    assert not path.parents[1].stat().st_mode & 0o077, "the state directory as the daemon makes it"
     assert read_key(path).secret == shown["secret"]
     listed = bot(config, "list")
     assert "hmac" in listed.stdout

@@ -170,3 +170,17 @@ def test_a_policy_that_asks_for_trials_names_the_bot(tmp_path: Path) -> None:
 
 def test_the_digest_of_a_policy_without_trials_is_what_it_was() -> None:
     assert Policy().digest() == BEFORE
+
+
+@pytest.mark.parametrize("part", ["course", "observations"])
+def test_what_a_report_was_made_of_is_told_where_it_is_not_whole(
+    status_dir: Path, part: str
+) -> None:
+    assert gate(status_dir).light is GateLight.GREEN
+    path = status_dir / "trial_mine.observations.json"
+    kept = json.loads(path.read_text())
+    del kept[part]
+    path.write_text(json.dumps(kept))
+    state = now(status_dir)
+    assert state.light is GateLight.RED
+    assert f"has no {part}; run the course again" in state.detail

@@ -97,6 +97,7 @@ class World:
             clock=self.clock,
             main_loop=self.main_loop,
             may_start=lambda _command, _now_ns: StartPermit(allowed=True, msg=""),
+            bots=["ft"],
         )
         self.steps: list[Mapping[str, Any]] = []
 
@@ -256,3 +257,16 @@ def test_replies_find_their_command_and_forgotten_ones_are_let_go(world: World) 
     for number in range(REPLIES_WAITING_MAX):
         world.port.command(Command(command_id=f"x{number}", method="stop", actor=WHO))
     assert first.cancelled()
+
+
+@pytest.mark.parametrize(
+    ("method", "code"),
+    [("bot-resume", "bot_revoked"), ("bot-suspend", "bot_revoked"), ("bot-kill", "")],
+)
+def test_a_revoked_bot_is_not_said_to_trade_again(world: World, method: str, code: str) -> None:
+    world.port.publish({"bots": {"ft": {"state": "revoked"}}})
+    asked = Command(command_id="0", method=method, actor=WHO, params={"bot": "ft"}, reason="r")
+    assert world.port.command(asked).result(timeout=60).error_code == code
+    assert len(world.pump.offered) == (0 if code else 1)
+    world.port.publish({"bots": {"ft": {"state": "suspended"}}})
+    assert world.port.command(asked).result(timeout=60).error_code == ""

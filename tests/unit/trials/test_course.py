@@ -51,6 +51,11 @@ def test_the_list_explains_each_trial() -> None:
             assert part in text
 
 
+def test_a_course_that_says_nothing_of_itself_is_listed_by_its_name() -> None:
+    course = course_of({"name": "own", "trial": [dict(OWN)]}, JUDGES, STANDARD)
+    assert listing(course).splitlines()[0] == "Course own"
+
+
 def test_a_trial_of_the_standard_course_can_be_changed() -> None:
     table = {
         "name": "own",
