@@ -5,13 +5,9 @@ from daemon.model.ids import instrument_id
 from riskcaps.gate.interceptor import Interceptor
 from riskcaps.state.windows import DAY_NS
 from tests.unit.riskcaps.kit import (
-    BTC,
     T0,
-    XRPETH,
-    D,
     approve,
     caps_of,
-    deny,
     fill,
     instrument,
     ready,
@@ -65,25 +61,25 @@ def test_a_new_day_opens_with_the_next_tick_of_whatever_makes_a_rate() -> None:
     assert gate.risk.equity(day_ns).day_open == -8
 
 
-def test_fees_that_are_owed_follow_the_price_of_their_asset() -> None:
-    gate = with_fee_leg()
-    gate.risk.on_fill(fill("x", "BUY", "0.1", "100", fee="0.01", fee_asset="BNB"), T0)
-    before = gate.risk.ledger.equity
-    gate.risk.on_top(top("700", "701", T0 + 1, BNB), T0 + 1)
-    assert before is not None
-    assert gate.risk.ledger.equity == before - D("0.01") * 100
+def quiet(gate: Interceptor) -> int:
+    """A moment at which nothing is due: a sweep has just been, and all was taken."""
+    now_ns = T0 + 5 * NS_PER_S
+    gate.risk.on_top(top("99.99", "100.01", now_ns), now_ns)
+    assert gate.risk.alerts.quiet_until_ns > now_ns + 1
+    return now_ns + 1
 
 
-def test_turnover_counts_when_another_instrument_takes_the_same_quote() -> None:
-    """While there are two quotes the turnover of the one is not kept; then it must be counted."""
-    table = {"BTCUSDT": symbol_caps(), "XRPETH": symbol_caps()}
-    gate = ready(caps_of(table, traded_notional_per_day_numeraire_max="500"))
-    gate.risk.on_instruments([instrument(XRPETH)])
-    trade(gate, "BUY", "2", "100")
-    trade(gate, "SELL", "1", "100")
-    approve(gate, wish("SELL", "0.1"), T0 + NS_PER_MS)  # the ground and its bounds are made
-    gate.risk.on_instruments([instrument(XRPETH, quote="USDT")])
-    now_ns = T0 + NS_PER_S
-    gate.risk.on_top(top("99.99", "100.01", now_ns, BTC), now_ns)
-    assert len(gate.risk.books.quotes) == 1
-    assert deny(gate, wish("SELL", "2"), now_ns) == "traded_notional_per_day"
+def test_a_streak_of_rejects_is_told_in_the_turn_that_completes_it() -> None:
+    gate = ready()
+    ids = [approve(gate, wish(price=str(99 + n))) for n in range(3)]
+    now_ns = quiet(gate)
+    told = [gate.risk.on_venue_reject(one, now_ns) for one in ids]
+    assert [[one.cap for one in some] for some in told] == [[], [], ["venue_reject_streak_max"]]
+
+
+def test_a_fill_beyond_the_position_cap_is_told_in_its_own_turn() -> None:
+    gate = ready()
+    cid = approve(gate, wish(qty="1"))
+    now_ns = quiet(gate)
+    told = gate.risk.on_fill(fill(cid, "BUY", "6", "100"), now_ns)
+    assert "position_long_base_max" in [one.cap for one in told if one.kind == "breach"]

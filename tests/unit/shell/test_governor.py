@@ -311,3 +311,19 @@ def test_every_window_counts_as_if_it_were_alone(data: st.DataObject) -> None:
         naive.roll(kind, now_ns + governor.offset_ns)
     told = governor.used(now_ns)
     assert {kind: told[names[kind]] for kind in kinds} == naive.used
+
+
+def test_what_has_left_in_a_new_window_counts_there_though_much_of_the_old_one_was_free() -> None:
+    governor = small(orders=10)
+    for at_ns in (T0, *[T0 + 10 * S] * 5):
+        assert governor.admit(Purpose.PLACE, weight=0, orders=1, now_ns=at_ns) is None
+        governor.settle(weight=0, orders=1)
+    assert governor.used(T0 + 11 * S)["ORDERS_10S"] == 5
+
+
+def test_a_limit_that_the_venue_lowers_holds_for_the_next_request() -> None:
+    governor = small(orders=10)
+    assert governor.admit(Purpose.PLACE, weight=0, orders=1, now_ns=T0) is None
+    governor.settle(weight=0, orders=1)
+    governor.observe_counts([RateLimitRow("ORDERS", "SECOND", 10, 1, 1)], T0)
+    assert governor.admit(Purpose.PLACE, weight=0, orders=1, now_ns=T0) is not None

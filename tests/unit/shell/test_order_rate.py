@@ -117,6 +117,16 @@ def test_a_cap_that_is_tightened_holds_at_once() -> None:
     assert not rate.refusal("BTCUSDT", SECOND_NS + TRAVEL_NS + 3)
 
 
+def test_a_symbols_cap_that_is_tightened_holds_though_another_symbol_asks_first() -> None:
+    caps = CAPS
+    rate = OrderRate(lambda: caps)
+    assert not rate.refusal("BTCUSDT", 0)
+    rate.left("BTCUSDT", 0)
+    caps = replace(CAPS, symbols={**CAPS.symbols, "BTCUSDT": SymbolCaps(orders_per_minute_max=1)})
+    assert not rate.refusal("ETHUSDT", 1)
+    assert "cap 1" in rate.refusal("BTCUSDT", 2)
+
+
 @pytest.mark.parametrize("seed", range(10))
 def test_what_is_known_to_fit_is_what_counting_anew_finds(seed: int) -> None:
     rng, now_ns, caps = random.Random(seed), 0, [CAPS, replace(CAPS, orders_per_second_max=3)]
