@@ -51,8 +51,8 @@ Of an order's way from the wish to its bytes (stamps between the stages, shares)
 encoding and signature 14 %, governor, rate at the bytes and clocks 5 %, the rest is making the
 objects.
 
-* **a**: bytes made beforehand cost 5 µs; line, write(2) and socket cost three times that before
-  anything is decided. Five times ccxt's speed would leave 25 µs for all of it.
+* **a, times ccxt**: five times ccxt's speed would leave 24 µs for all of it; bytes made beforehand
+  cost 5 µs, and line, write(2) and socket three times that before anything is decided.
 * **cap**: 1,330 byte codes a decision, hold and release (held by a test; 1,717 at commit e8e0cff8,
   1,517 before bots and order lists had caps), and some 28 operations of Decimal. The interpreter's
   loop is half of the time, the counts of orders in their windows a sixth. Each part alone and warm
@@ -86,12 +86,12 @@ CALLS_BEFORE = {
 """Python calls at commit 18ee774, and the target."""
 INSTRUCTIONS = "instructions"
 INSTRUCTIONS_BEFORE = {
-    "wish to bytes": 328_289,
-    "report (mean of new, partial fill, last fill)": 401_354,
-    "seatrial kill, the whole process": 130_783_731,
-    "python -c pass": 28_303_927,
+    "wish to bytes": 316_153,
+    "report (mean of new, partial fill, last fill)": 372_180,
+    "seatrial kill, the whole process": 101_832_640,
+    "python -c pass": 72_517_023,
 }
-"""Instructions at commit 18ee774, on the reference interpreter."""
+"""Instructions at commit e8e0cff8 by the same counter, on the reference interpreter."""
 
 
 def keep(rows: Sequence[Row], *, quick: bool, path: Path = FIGURES) -> dict[str, Any]:
