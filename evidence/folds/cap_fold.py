@@ -76,8 +76,7 @@ class Utilisation(msgspec.Struct):
     used_max: Decimal = ZERO
     percent_max: int = 0
     place: str = ""
-    times_at: dict[int, int] = {}
-    """How often each percentage was found."""
+    percents: Histogram = msgspec.field(default_factory=Histogram)
     band_ns: dict[int, int] = {}
     used_now: Decimal = NEVER
     percent_now: int = 0
@@ -104,7 +103,7 @@ class Utilisation(msgspec.Struct):
         """Count the use of now, which held until then."""
         if not self.times:
             return
-        self.times_at[self.percent_now] = self.times_at.get(self.percent_now, 0) + self.times
+        self.percents.add(self.percent_now, self.times)
         self.times = 0
         for band in BANDS_PERCENT if self.since_ns else ():
             if self.percent_now < band:
@@ -115,15 +114,12 @@ class Utilisation(msgspec.Struct):
     def plain(self) -> dict[str, Any]:
         """The row of a report."""
         self._settle(self.last_ns)
-        percents = Histogram()
-        for percent, times in self.times_at.items():
-            percents.add(percent, times)
         return {
             "limit": text_of(self.limit),
             "used_max": text_of(self.used_max),
             "percent_max": self.percent_max,
-            "percent_p50": percents.percentile(500),
-            "percent_p99": percents.percentile(990),
+            "percent_p50": self.percents.percentile(500),
+            "percent_p99": self.percents.percentile(990),
             "where": self.place,
             "ms_at_or_above": {
                 str(band): self.band_ns.get(band, 0) // NS_PER_MS for band in BANDS_PERCENT

@@ -386,18 +386,17 @@ def value_uses(book: ExposureBook, caps: CapTable, symbol: str, assets: Assets) 
     Symbols whose quote asset cannot be converted by a price that the record shows are left out of
     the gross sum (`unvalued` names them).
     """
-    here = book.book(symbol)
-    value_here, slack_here = here.value, _slack(here, caps, symbol)
     gross = slack = ZERO
     for name, held in book.symbols.items():
-        value = value_here if held is here else held.value
+        value = held.value
         rate = rate_of(name, caps, book, assets) if value else None
         if rate is not None:
             gross += value * rate
-            slack += (slack_here if held is here else _slack(held, caps, name)) * rate
+            slack += _slack(held, caps, name) * rate
+    here = book.book(symbol)
     return [
-        Use("exposure_quote_max", symbol, value_here,
-            caps.symbol(symbol, "exposure_quote_max"), slack_here),
+        Use("exposure_quote_max", symbol, here.value,
+            caps.symbol(symbol, "exposure_quote_max"), _slack(here, caps, symbol)),
         Use("exposure_gross_numeraire_max", "", gross,
             caps.portfolio("exposure_gross_numeraire_max"), slack),
     ]  # fmt: skip
@@ -406,8 +405,6 @@ def value_uses(book: ExposureBook, caps: CapTable, symbol: str, assets: Assets) 
 def _slack(held: SymbolExposure, caps: CapTable, symbol: str) -> Decimal:
     # The gate values a position at the book's price of its moment, the replay at a price of the
     # record; the collar bounds how far the two may honestly lie apart.
-    if not held.position:
-        return ZERO
     return abs(held.position * held.mark) * caps.symbol(symbol, "collar_bps_max") / 10_000
 
 

@@ -10,7 +10,6 @@ Rules of this file:
 import decimal
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
-from functools import cached_property
 from typing import Any
 
 from evidence.folds.account_models import account_of
@@ -197,18 +196,9 @@ class Redecision(FilterRules):
         is_old = self.whole("reference_ns") < oldest_ns
         return "no_reference_price" if self.ref <= 0 or is_old else ""
 
-    @cached_property
-    def worst(self) -> tuple[Decimal, Decimal]:
-        """Long and short position in the worst case; what is covered adds nothing to its side."""
-        position = self.amount_at("position")
-        covered = self.row("covered", 2) if "covered" in self.inputs else (0, 0)
-        buys = self.amount_at("buys_open") - number_of(covered[0], "covered")
-        sells = self.amount_at("sells_open") - number_of(covered[1], "covered")
-        return position + buys, sells - position
-
     def _room(self) -> Decimal:
         """The quantity by which this side may still reduce the position."""
-        long_worst, short_worst = self.worst
+        long_worst, short_worst = _worst(self)
         return _cover(self) - (long_worst if self.is_buy else short_worst)
 
     def _reducing(self) -> str:
@@ -252,7 +242,7 @@ class Redecision(FilterRules):
 
     def _position_caps(self) -> str:
         """Rules 35-38."""
-        long_worst, short_worst = self.worst
+        long_worst, short_worst = _worst(self)
         side = (long_worst if self.is_buy else short_worst) + _added(self)
         name = "long" if self.is_buy else "short"
         if side > 0 and side > self.cap(f"position_{name}_base_max"):
@@ -277,7 +267,7 @@ class Redecision(FilterRules):
         oldest_ns = self.now_ns - self.portfolio_cap("valuation_age_ms_max") * NS_PER_MS
         if rate[2] and rate[2] < oldest_ns:
             return "valuation_stale"
-        long_worst, short_worst = self.worst
+        long_worst, short_worst = _worst(self)
         before = max(long_worst, short_worst, ZERO)
         if self.is_buy:
             long_worst += _added(self)
@@ -397,6 +387,15 @@ class Redecision(FilterRules):
             return ""
         is_over = len(self.table("others")) + 1 > limit_of(limit)
         return "symbols_traded" if is_over else ""
+
+
+def _worst(again: Redecision) -> tuple[Decimal, Decimal]:
+    """Long and short position in the worst case; what is covered adds nothing to its side."""
+    position = again.amount_at("position")
+    covered = again.row("covered", 2) if "covered" in again.inputs else (0, 0)
+    buys = again.amount_at("buys_open") - number_of(covered[0], "covered")
+    sells = again.amount_at("sells_open") - number_of(covered[1], "covered")
+    return position + buys, sells - position
 
 
 def _cover(again: Redecision) -> Decimal:
