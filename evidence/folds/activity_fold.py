@@ -5,6 +5,7 @@ Rules of this file:
 2. Lists are bounded; what is left out is counted and said.
 """
 
+from collections import OrderedDict
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
@@ -86,14 +87,15 @@ class ActivityFold:
     name = "activity"
 
     def __init__(self) -> None:
-        self.orders: dict[str, ListedOrder] = {}
+        self.orders: OrderedDict[str, ListedOrder] = OrderedDict()
+        """The first key of a plain dict costs a step over each that was deleted before it."""
         self.orders_left_out = 0
         self.owners: dict[str, OwnerTotals] = {}
         self.denials: dict[str, Series] = {}
         self.denied: list[dict[str, Any]] = []
         self.fills: dict[str, list[list[Any]]] = {}
         self.incident_times: dict[str, dict[str, int]] = {}
-        self._owner_of: dict[str, str] = {}
+        self._owner_of: OrderedDict[str, str] = OrderedDict()
         self._seen = Recent()
         self._strides: dict[str, int] = {}
         self._booked: dict[str, int] = {}
@@ -129,9 +131,9 @@ class ActivityFold:
         row.line(record.seq)
         self._owner_of[record.client_order_id] = record.strategy_id
         if len(self._owner_of) > ORDERS_KNOWN:
-            del self._owner_of[next(iter(self._owner_of))]
+            self._owner_of.popitem(last=False)
         if len(self.orders) > ORDERS_KEPT:
-            del self.orders[next(iter(self.orders))]
+            self.orders.popitem(last=False)
             self.orders_left_out += 1
 
     def _denied(self, record: OrderDeniedLine) -> None:

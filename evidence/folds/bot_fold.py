@@ -11,6 +11,7 @@ Rules of this file:
 4. Money per bot is counted here again, from the fills of its own orders.
 """
 
+from collections import OrderedDict
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -127,7 +128,7 @@ class BotsFold(ComparingFold):
         self.bots: dict[str, Bot] = {}
         super().__init__()
         self._open: dict[int, BotRequestSeen] = {}
-        self._asked_ns: dict[int, tuple[int, object]] = {}
+        self._asked_ns: OrderedDict[int, tuple[int, object]] = OrderedDict()
         """When the requests of this run came that have no answer yet."""
         self._ended: set[int] = set()
         """Requests of this run that have their line."""
@@ -204,7 +205,7 @@ class BotsFold(ComparingFold):
         if type(request) is int:
             self._asked_ns[request] = record.ts_ns, record.input.get("bot")
             if len(self._asked_ns) > ASKED_KEPT:
-                del self._asked_ns[next(iter(self._asked_ns))]
+                self._asked_ns.popitem(last=False)
         if kind not in (PLACES, REPLACES, LISTS):
             return
         places = places_of(str(kind), record.input)

@@ -15,6 +15,7 @@ Rules of this file:
 5. It holds of runs whose first line states the heartbeat's period, as in `command_fold`.
 """
 
+from collections import OrderedDict
 from collections.abc import Mapping
 from decimal import Decimal
 
@@ -128,7 +129,7 @@ class KillsFold(ComparingFold):
         self._command: CommandLine | None = None
         self._clock: ClockLine | None = None
         self._others: set[str] = set()
-        self._ended: dict[str, OrderStateLine] = {}
+        self._ended: OrderedDict[str, OrderStateLine] = OrderedDict()
         """Orders that ended CANCELED lately."""
         self._by_others_ns = 0
         """When the engine was last told of a stop by another process."""
@@ -277,7 +278,7 @@ class KillsFold(ComparingFold):
         cid, ended = record.client_order_id, self._ended
         ended[cid] = record
         while record.ts_ns - next(iter(ended.values())).ts_ns > EARLIER_NS:
-            del ended[next(iter(ended))]
+            ended.popitem(last=False)
         if (kill := self._now) is not None:
             kill.ended[cid] = record
 
