@@ -72,7 +72,7 @@ objects.
 PICTURES = """## Where the time of an order goes
 
 From a wish to its bytes, sampled by py-spy, on the reference interpreter: at commit 18ee774, and
-after the merged hops.
+in the tree of 2026-12-01.
 
 ![Before](images/order-path-before.svg)
 
