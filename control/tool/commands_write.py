@@ -124,7 +124,8 @@ def kill(
         if direct or or_direct_s is not None:
             raise click.UsageError("--bot needs the daemon: leave out --direct and --or-direct")
         told = ask(ctx, "bot-kill", as_json=as_json, bot=bot, reason=reason, timeout_s=timeout_s)
-        done(told, f"{bot} is killed; `seatrial bot resume {bot}` lets it in", as_json=as_json)
+        way = f"`seatrial bot resume {bot}` lets it in, unless it was revoked"
+        done(told, f"{bot} is killed; {way}", as_json=as_json)
         return
     asked = KillOptions(
         socket=str(wiring(ctx).socket or ""),

@@ -8,7 +8,8 @@ Rules of this file:
 2. Many requests may be under way: `ask` yields a `Pending`, and whoever drives it (`BlockingWaits`)
    reads until that has its answer.
 3. A frame that is not the protocol's or not the venue's language ends the connection.
-4. TLS is that of every session of ours: the system's authorities, the host's own name.
+4. TLS is that of every session of ours: the system's authorities, the host's own name. To read
+   all of them takes longer than the venue's answer, so only those that the venue names are read.
 """
 
 import binascii
@@ -222,15 +223,20 @@ class BlockingSession:
             return
         import ssl  # noqa: PLC0415 - a venue on loopback needs none
 
-        from daemon.shell.process.tls_context import tls_of  # noqa: PLC0415 - it imports ssl
+        from daemon.shell.process.tls_context import tls_of, tls_on_demand  # noqa: PLC0415 - as above
 
-        context = tls_of(self._endpoint.scheme)
-        if not isinstance(context, ssl.SSLContext):
-            raise ConnectionError("no TLS for this address")
         self._tls_waits = {
             ssl.SSLWantReadError: select.POLLIN,
             ssl.SSLWantWriteError: select.POLLOUT,
         }
+        try:
+            self._wrap(tls_on_demand(), until_ns)
+        except ssl.SSLCertVerificationError:  # by those that are quick to read; now by all
+            self._sock.close()
+            self._sock = self._connected(until_ns)
+            self._wrap(tls_of(self._endpoint.scheme), until_ns)
+
+    def _wrap(self, context: Any, until_ns: int) -> None:
         secured = context.wrap_socket(
             self._sock, server_hostname=self._endpoint.host, do_handshake_on_connect=False
         )

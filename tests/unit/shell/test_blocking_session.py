@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import hashlib
 import json
 import signal
 import socket
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
@@ -184,9 +186,16 @@ async def test_who_accepts_and_says_nothing_is_not_waited_for() -> None:
             await opened(session_to(silent.getsockname()[1], scheme="wss"), deadline_s=0.5)
 
 
-@pytest.mark.parametrize("is_known", [True, False], ids=["known", "unknown"])
+def hash_name(pem: Path) -> str:
+    """How OpenSSL names an authority's file in a directory: by its subject (X509_NAME_hash)."""
+    subject = x509.load_pem_x509_certificate(pem.read_bytes()).subject.public_bytes()
+    first = hashlib.sha1(subject[2:], usedforsecurity=False).digest()[:4]
+    return f"{int.from_bytes(first, 'little'):08x}.0"
+
+
+@pytest.mark.parametrize("known", ["bundle", "directory", ""], ids=["bundle", "directory", "none"])
 async def test_tls_is_taken_from_whom_the_authorities_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_known: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, known: str
 ) -> None:
     async def echo(peer: ServerConnection) -> None:
         async for message in peer:
@@ -195,13 +204,18 @@ async def test_tls_is_taken_from_whom_the_authorities_name(
     pem = certificate(tmp_path, "127.0.0.1")
     other = tmp_path / "other"
     other.mkdir()
-    trusted = pem if is_known else certificate(other, "127.0.0.1")
-    monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
+    stranger = certificate(other, "127.0.0.1")
+    monkeypatch.setenv("SSL_CERT_FILE", str(pem if known == "bundle" else stranger))
+    in_directory = pem if known == "directory" else stranger
+    (other / hash_name(in_directory)).write_bytes(in_directory.read_bytes())
+    monkeypatch.setenv("SSL_CERT_DIR", str(other))
+    if known == "directory":  # the bundle is not read at all
+        monkeypatch.delattr(ssl.SSLContext, "load_default_certs")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pem)
     async with serve(echo, "127.0.0.1", 0, ssl=context) as server:
         session = session_to(await port_of(server), scheme="wss")
-        if not is_known:
+        if not known:
             with pytest.raises(NotConnected, match="CERTIFICATE_VERIFY_FAILED"):
                 await opened(session)
             return
