@@ -66,6 +66,8 @@ objects.
   kernel is wasted (read, write, stat, send), no lock is waited for, and neither huge pages, nor the
   collector off, nor fdatasync left out brings 4 %. What helps is less code, or a main loop that
   does not sleep (`[process] spin_us`, the last line of a2), where a core can be spared for it.
+  The hop itself is not what costs: a relay that passes the same bytes on unread, a process of its
+  own in the same alternation, adds 0.2 ms to REST and nothing to the WebSocket API.
 """
 PICTURES = """## Where the time of an order goes
 

@@ -196,6 +196,8 @@ if __name__ == "__main__":
     if wanted is not None:
         os.environ.clear()
         os.environ.update(wanted["env"])
+        places = wanted["env"].get("PYTHONPATH", "").split(os.pathsep)
+        sys.path[1:1] = [place for place in places if place and place not in sys.path]
         module, _, function = PROGRAMS[wanted["program"]].partition(":")
         sys.argv = [module, *wanted["arguments"]]
         getattr(sys.modules[module], function)()
