@@ -165,7 +165,7 @@ class TrialSettings(Frozen):
     required: Annotated[tuple[str, ...], Field(strict=False, max_length=16)] = ()
     """Courses: `standard`, or the TOML files of others. Empty: `preflight` asks for none."""
     reports: Place | None = None
-    """The directory that holds the reports' directories, as `seatrial trial --out` made them."""
+    """Holds the reports' directories, as `seatrial trial --out-dir` made them."""
     command: Annotated[tuple[str, ...], Field(strict=False)] = ()
     """The bot's command, word by word as it was given after `--`. With `files` it makes the version
     that a report must be of."""

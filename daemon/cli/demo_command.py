@@ -42,7 +42,11 @@ EXIT_NOT_CLEAN = 2
     "--speed", default=1.0, show_default=True, type=POSITIVE, help="Replay speed, as a factor."
 )
 @click.option(
-    "--dir", "directory", type=click.Path(path_type=Path), help="Where the run's files go."
+    "--out-dir",
+    "--dir",
+    "directory",
+    type=click.Path(path_type=Path),
+    help="Where the run's files go.",
 )
 @click.option("--crash", "crashes", default=0, type=click.IntRange(0, 50), help="kill -9 so often.")
 @click.option("--faults", default="none", show_default=True, help="A preset, or `list`.")
@@ -74,7 +78,7 @@ def demo_command(
     With a COMMAND after `--`, that program trades through the gateway, unmodified: it finds the
     address and a key in $SEATRIAL_REST, $SEATRIAL_KEY, $SEATRIAL_SECRET, or in place of the words
     {rest} {ws_api} {streams} {key} {secret} {symbol} {pair} {config:ccxt} {config:freqtrade}.
-    It is ended after --seconds. Only --dir, --seed and --json go with it.
+    It is ended after --seconds. Only --out-dir, --seed and --json go with it.
 
     Exit codes: 0 nothing missing, no breach, nothing left open; 2 otherwise; 1 a step failed.
     """

@@ -121,7 +121,9 @@ def check_command(
 @_SYMBOL
 @click.option("--caps", default="testnet-strict", show_default=True, help="Caps preset, or a file.")
 @click.option("--seed", default=7, show_default=True, type=int, help="The venue's seed.")
-@click.option("--dir", "directory", type=click.Path(path_type=Path), help="Where its files go.")
+@click.option(
+    "--out-dir", "--dir", "directory", type=click.Path(path_type=Path), help="Where its files go."
+)
 @_PARAMS
 @_JSON
 def run_command(

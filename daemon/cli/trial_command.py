@@ -59,7 +59,13 @@ _COULD_NOT_RUN = (BotError, CourseError, DemoError, SandboxError, OSError)
 @click.option("--seed", default=7, show_default=True, type=int, help="Same seed, same market.")
 @click.option("--symbol", default="BTCUSDT", show_default=True, help="What {symbol} stands for.")
 @click.option("--only", multiple=True, metavar="NAME", help="This trial (and `calm`); repeatable.")
-@click.option("--out", type=click.Path(path_type=Path), help="Default: reports/trials/COURSE-TIME.")
+@click.option(
+    "--out-dir",
+    "--out",
+    "out",
+    type=click.Path(path_type=Path),
+    help="Default: reports/trials/COURSE-TIME.",
+)
 @click.option(
     "--file",
     "files",

@@ -68,7 +68,7 @@ class LostAnswers:
             DemoError: a step failed; the message says which.
         """
         if self._dir.exists() and any(self._dir.iterdir()):
-            raise DemoError(f"{self._dir} holds an earlier demo; name another with --dir")
+            raise DemoError(f"{self._dir} holds an earlier demo; name another with --out-dir")
         direct, gate = self._direct(), self._through_the_gate()
         return {"scene": "lost answers", "bot": self._bot, "direct": direct, "gate": gate}
 

@@ -60,7 +60,7 @@ class OwnBotDemo:
             DemoError: a step failed; the message says which.
         """
         if self._dir.exists() and any(self._dir.iterdir()):
-            raise DemoError(f"{self._dir} holds an earlier demo; name another with --dir")
+            raise DemoError(f"{self._dir} holds an earlier demo; name another with --out-dir")
         self._dir.mkdir(parents=True, exist_ok=True)
         sim = ["daemon.cli.sim_command", "--seed", str(self._options.seed)]
         sim += ["--symbols", SYMBOL, "--ledger", str(self._ledger)]

@@ -57,7 +57,7 @@ class Demo:
         """
         self._dir.mkdir(parents=True, exist_ok=True)
         if (self._dir / "state").exists():
-            raise DemoError(f"{self._dir} holds an earlier demo; name another with --dir")
+            raise DemoError(f"{self._dir} holds an earlier demo; name another with --out-dir")
         sim = ["daemon.cli.sim_command", *sim_arguments(self._options, self._ledger)]
         with Process("simulated venue", sim, self._dir / "sim.log") as venue:
             ready = venue.read_json_line()

@@ -19,7 +19,16 @@ TRADES = ROOT.parent / "shared" / "data" / "trades" / "XRPETH-2019-10.csv.gz"
 
 def demo(directory: Path, *arguments: str, timeout_s: int = 110) -> tuple[int, dict[str, Any]]:
     done = subprocess.run(
-        [sys.executable, "-m", "control.main", "demo", "--json", "--dir", directory, *arguments],
+        [
+            sys.executable,
+            "-m",
+            "control.main",
+            "demo",
+            "--json",
+            "--out-dir",
+            directory,
+            *arguments,
+        ],
         cwd=ROOT,
         capture_output=True,
         check=False,

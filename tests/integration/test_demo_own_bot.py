@@ -19,7 +19,7 @@ def run(*words: str) -> "subprocess.CompletedProcess[str]":
 
 
 def demo(home: Path, *command: str) -> "subprocess.CompletedProcess[str]":
-    arguments = ("demo", "--json", "--seconds", "6", "--dir", str(home), "--", *command)
+    arguments = ("demo", "--json", "--seconds", "6", "--out-dir", str(home), "--", *command)
     return run(sys.executable, "-m", "control.main", *arguments)
 
 

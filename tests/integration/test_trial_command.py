@@ -47,7 +47,7 @@ def trial(
     course = tmp_path / "quick.toml"
     course.write_text(QUICK)
     command = [*within, sys.executable, "-m", "control.main", "trial", "--course", str(course)]
-    command += ["--out", str(tmp_path / "out"), "--json", *options, "--", *words]
+    command += ["--out-dir", str(tmp_path / "out"), "--json", *options, "--", *words]
     return subprocess.run(
         command,
         cwd=ROOT,
@@ -229,7 +229,7 @@ def test_a_template_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_a_signal_to_the_command_ends_the_bot_and_its_children(tmp_path: Path) -> None:
     course, told = tmp_path / "quick.toml", tmp_path / "seen.json"
     course.write_text(QUICK.replace("patience_s = 2", "patience_s = 60"))
-    command = [sys.executable, "-m", "control.main", "trial", "--course", str(course), "--out"]
+    command = [sys.executable, "-m", "control.main", "trial", "--course", str(course), "--out-dir"]
     command += [str(tmp_path / "out"), "--", sys.executable, script(tmp_path, LOOK), "x"]
     command += ["{config:json}", "{config:json}", str(told)]
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as running:

@@ -153,7 +153,7 @@ def run(subject: Subject) -> dict[str, Any] | str:
         return f"no environment: {error}"
     out = ROOT / "reports" / "trials" / f"subject-{subject.name}"
     command = [str(ROOT / ".venv/bin/python"), "-m", "control.main", "trial", "--course"]
-    command += ["standard", "--seed", str(SEED), "--json", "--out", str(out), *subject.options]
+    command += ["standard", "--seed", str(SEED), "--json", "--out-dir", str(out), *subject.options]
     command += ["--", str(python), *subject.command]
     subprocess.run(["rm", "-rf", str(out)], check=True, timeout=60)
     done = subprocess.run(

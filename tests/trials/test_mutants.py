@@ -29,7 +29,16 @@ def run(
     out: Path, broken: Sequence[str] = (), *, streams: bool = False, options: Sequence[str] = ()
 ) -> dict[str, Any]:
     """One run of the command; its report, with the real exit code beside the told one."""
-    command = [sys.executable, "-m", "control.main", "trial", "--json", "--out", str(out), *options]
+    command = [
+        sys.executable,
+        "-m",
+        "control.main",
+        "trial",
+        "--json",
+        "--out-dir",
+        str(out),
+        *options,
+    ]
     command += ["--", *BOT, *(["--streams"] if streams else [])]
     command += [word for name in broken for word in ("--break", name)]
     done = subprocess.run(

@@ -64,6 +64,7 @@ from daemon.venues.binance_spot.serving.order_forms import (
     parse_replace,
     response_type,
 )
+from daemon.venues.binance_spot.serving.ranges import range_of, trade_range_of
 from daemon.venues.binance_spot.serving.refusals import refusal_of
 from daemon.venues.binance_spot.serving.shown_rows import (
     Row,
@@ -77,7 +78,6 @@ from daemon.venues.binance_spot.serving.shown_rows import (
 )
 from daemon.venues.binance_spot.serving.units import ms_of
 
-_DAY_MS = 86_400_000
 _URL_SAFE = str.maketrans("+/", "-_")
 
 
@@ -292,45 +292,24 @@ class BotCalls:
         return [order_row(seen_order(row)) for row in self.view(asked).open_orders(instrument)]
 
     async def _all_orders(self, asked: BotAsked) -> object:
-        params = asked.params
         found = self.view(asked).orders(self.instrument(asked))
-        limit = params.limit(500, 1000)
-        from_id, start, end = (params.integer(n) for n in ("orderId", "startTime", "endTime"))
-        _check_span(start, end)
+        bounds = range_of(asked.params, "orderId")
         chosen = [
             row
             for row in found
-            if (from_id is None or int(row.venue_order_id or 0) >= from_id)
-            and (start is None or ms_of(row.ts_placed_ns) >= start)
-            and (end is None or ms_of(row.ts_placed_ns) <= end)
+            if bounds.holds(int(row.venue_order_id or 0), ms_of(row.ts_placed_ns))
         ]
-        oldest_first = from_id is not None or start is not None
-        return [
-            order_row(seen_order(row))
-            for row in (chosen[:limit] if oldest_first else chosen[-limit:])
-        ]
+        return [order_row(seen_order(row)) for row in bounds.cut(chosen)]
 
     async def _my_trades(self, asked: BotAsked) -> object:
-        params = asked.params
-        limit = params.limit(500, 1000)
-        from_id, order_id, start, end = (
-            params.integer(name) for name in ("fromId", "orderId", "startTime", "endTime")
-        )
-        is_timed = start is not None or end is not None
-        if is_timed and (from_id is not None or order_id is not None):
-            raise DialectError(-1128, "Combination of optional parameters invalid.")
-        _check_span(start, end)
+        bounds, order_id = trade_range_of(asked.params)
         found = [
             (row, fill)
             for row, fill in self.view(asked).fills(self.instrument(asked))
-            if (from_id is None or fill.trade_id >= from_id)
+            if bounds.holds(fill.trade_id, ms_of(fill.ts_venue_ns))
             and (order_id is None or row.venue_order_id == str(order_id))
-            and (start is None or ms_of(fill.ts_venue_ns) >= start)
-            and (end is None or ms_of(fill.ts_venue_ns) <= end)
         ]
-        oldest_first = from_id is not None or start is not None
-        chosen = found[:limit] if oldest_first else found[-limit:]
-        return [trade_row(seen_fill(row, fill)) for row, fill in chosen]
+        return [trade_row(seen_fill(row, fill)) for row, fill in bounds.cut(found)]
 
     async def _account_status(self, asked: BotAsked) -> object:
         rates = await self._commission(asked.bot.symbols[0])
@@ -475,8 +454,3 @@ def _told(wish: BotPlace, shown: ResponseType) -> Satisfied:
 def _ppm(rate: str) -> int:
     """Parts per million of a commission rate."""
     return int(Decimal(rate) * 1_000_000)
-
-
-def _check_span(start: int | None, end: int | None) -> None:
-    if start is not None and end is not None and end - start > _DAY_MS:
-        raise DialectError(-1127, "More than 24 hours between startTime and endTime.")

@@ -24,14 +24,13 @@ from daemon.shell.gateway.stream_hub import BotStreamHub
 from daemon.shell.process.clock import Clock
 from daemon.shell.process.tasks import spawn
 from daemon.shell.sim_host.bounded_server import BoundedServer
-from daemon.shell.sim_host.sim_connection import SimConnection
+from daemon.shell.sim_host.sim_connection import SimConnection, new_socket, not_opened
 from daemon.venues.binance_spot.serving.rest_requests import JSON_TYPE, RestRequest
 from daemon.venues.binance_spot.serving.stream_control import StreamSession
 from daemon.venues.binance_spot.serving.ws_frames import ApiSession
 
 HANDSHAKE_S = 10.0
 _S_NS = 1_000_000_000
-_FRAME_MAX = 64 * 1024
 _PING_EVERY_S, _PONG_WITHIN_S = 20.0, 60.0
 _STREAM_MESSAGES_PER_S = 5
 _LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -192,7 +191,8 @@ class GatewayServer:
                         queue.take(_bytes_of(message.data))
                     else:
                         front.heard(session)
-                        await self._on_control(connection, message.type, message.data)
+                        at_ns = self._clock.now_ns()
+                        await connection.on_control(message.type, message.data, at_ns)
             finally:
                 queue.close()
                 front.closed(session)
@@ -217,18 +217,11 @@ class GatewayServer:
                     elif message.type in {WSMsgType.TEXT, WSMsgType.BINARY}:
                         hub.control(session, _bytes_of(message.data))
                     else:
-                        await self._on_control(connection, message.type, message.data)
+                        await connection.on_control(message.type, message.data, now_ns)
             finally:
                 hub.closed(session)
                 writer.cancel()
         return socket
-
-    async def _on_control(self, connection: SimConnection, kind: WSMsgType, payload: bytes) -> None:
-        now_ns = self._clock.now_ns()
-        if kind is WSMsgType.PING:
-            await connection.pong(payload, now_ns)
-        elif kind is WSMsgType.PONG:
-            connection.ponged_ns = now_ns
 
 
 def _too_many() -> web.Response:
@@ -240,13 +233,9 @@ def _too_many() -> web.Response:
 
 async def _opened(request: web.BaseRequest) -> web.WebSocketResponse | web.Response:
     """A WebSocket, or why there is none."""
-    socket = web.WebSocketResponse(
-        autoping=False, compress=False, max_msg_size=_FRAME_MAX, timeout=1.0
-    )
-    if not socket.can_prepare(request).ok:
-        return web.Response(status=400, text="this is a WebSocket endpoint")
-    if request.query.get("timeUnit", "MILLISECOND").upper() != "MILLISECOND":
-        return web.Response(status=400, text="times are served in milliseconds only")
+    socket = new_socket()
+    if refusal := not_opened(request, socket):
+        return refusal
     await socket.prepare(request)
     return socket
 

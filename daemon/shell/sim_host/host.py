@@ -20,7 +20,7 @@ from daemon.shell.process.tasks import spawn
 from daemon.shell.sim_host.admin import Admin
 from daemon.shell.sim_host.bounded_server import server_of_whole_requests
 from daemon.shell.sim_host.options import Built, SimOptions, seeded
-from daemon.shell.sim_host.sim_connection import SimConnection
+from daemon.shell.sim_host.sim_connection import SimConnection, new_socket, not_opened
 from daemon.venues.binance_spot.serving.rest_requests import RestRequest
 from daemon.venues.binance_spot.serving.stream_control import StreamSession
 from daemon.venues.binance_spot.serving.stream_control import shutdown_frame as streams_end
@@ -40,7 +40,6 @@ from daemon.venues.sim.fault_rules import FaultKind, FaultRule
 TICK_S = 0.005
 CONNECTIONS_MAX = 512
 _S_NS = 1_000_000_000
-_FRAME_MAX = 64 * 1024
 
 
 class SimHost:
@@ -269,17 +268,11 @@ class SimHost:
         self, request: web.BaseRequest, socket: web.WebSocketResponse, name: str, kind: FaultKind
     ) -> web.StreamResponse | None:
         """Why a connection is not opened, or None."""
-        if (down := await self._down(request, name, kind)) is not None:
-            return down
-        if not socket.can_prepare(request).ok:
-            return web.Response(status=400, text="this is a WebSocket endpoint")
-        if request.query.get("timeUnit", "MILLISECOND").upper() != "MILLISECOND":
-            return web.Response(status=400, text="times are served in milliseconds only")
-        return None
+        return await self._down(request, name, kind) or not_opened(request, socket)
 
     async def _serve_api(self, request: web.BaseRequest) -> web.StreamResponse:
         now_ns = self._clock.now_ns()
-        socket = _new_socket()
+        socket = new_socket()
         if refusal := await self._refusal(request, socket, "WS open", FaultKind.WS_API_OUTAGE):
             return refusal
         await socket.prepare(request)
@@ -301,7 +294,7 @@ class SimHost:
                         frame = data.encode() if isinstance(data, str) else data
                         self._on_api_frame(session, connection, frame)
                     else:
-                        await _on_control(connection, message.type, message.data, arrived_ns)
+                        await connection.on_control(message.type, message.data, arrived_ns)
             finally:
                 self._users.pop(session, None)
                 self._book("WS close", 0)
@@ -348,7 +341,7 @@ class SimHost:
 
     async def _serve_streams(self, request: web.BaseRequest) -> web.StreamResponse:
         now_ns = self._clock.now_ns()
-        socket = _new_socket()
+        socket = new_socket()
         if refusal := await self._refusal(request, socket, "STREAM open", FaultKind.STREAM_OUTAGE):
             return refusal
         await socket.prepare(request)
@@ -382,7 +375,7 @@ class SimHost:
                         if len(session.names) > before:
                             self._book("STREAM subscribe", 200, ",".join(session.names))
                     else:
-                        await _on_control(connection, message.type, message.data, arrived_ns)
+                        await connection.on_control(message.type, message.data, arrived_ns)
             finally:
                 self.hub.close(session)
                 self._markets.pop(session, None)
@@ -396,19 +389,3 @@ async def _die_in(rest_ns: int, request: web.BaseRequest) -> None:
     await asyncio.sleep(rest_ns / _S_NS)
     if request.transport is not None:
         request.transport.abort()
-
-
-def _new_socket() -> web.WebSocketResponse:
-    # Pings and pongs are ours: a half-open socket must not answer them.
-    return web.WebSocketResponse(
-        autoping=False, compress=False, max_msg_size=_FRAME_MAX, timeout=1.0
-    )
-
-
-async def _on_control(
-    connection: SimConnection, kind: WSMsgType, payload: bytes, now_ns: int
-) -> None:
-    if kind is WSMsgType.PING:
-        await connection.pong(payload, now_ns)
-    elif kind is WSMsgType.PONG:
-        connection.ponged_ns = now_ns

@@ -9,6 +9,7 @@ OUTBOX_MAX = 20_000
 """Frames; a client that lets so many pile up is cut off, as the real venue does."""
 OUTBOX_BYTES_MAX = 32 * 1024 * 1024
 """Answers can be large: whoever asks and never reads must not fill our memory."""
+_FRAME_MAX = 64 * 1024
 _PING_S = 0.2
 
 
@@ -98,11 +99,30 @@ class SimConnection:
         except (ConnectionError, RuntimeError, TimeoutError):
             return
 
-    async def pong(self, payload: bytes, now_ns: int) -> None:
-        """Answer a client's ping, unless the socket is half open."""
-        if now_ns < self.dead_until_ns:
+    async def on_control(self, kind: WSMsgType, payload: bytes, now_ns: int) -> None:
+        """Note a client's pong; answer its ping, unless the socket is half open."""
+        if kind is WSMsgType.PONG:
+            self.ponged_ns = now_ns
+        if kind is not WSMsgType.PING or now_ns < self.dead_until_ns:
             return
         try:
             await self._socket.pong(payload)
         except (ConnectionError, RuntimeError):
             return
+
+
+def new_socket() -> web.WebSocketResponse:
+    """A WebSocket as a venue serves it."""
+    # Pings and pongs are ours: a half-open socket must not answer them.
+    return web.WebSocketResponse(
+        autoping=False, compress=False, max_msg_size=_FRAME_MAX, timeout=1.0
+    )
+
+
+def not_opened(request: web.BaseRequest, socket: web.WebSocketResponse) -> web.Response | None:
+    """The refusal of what asks for no WebSocket, or for times in another unit; None: open it."""
+    if not socket.can_prepare(request).ok:
+        return web.Response(status=400, text="this is a WebSocket endpoint")
+    if request.query.get("timeUnit", "MILLISECOND").upper() != "MILLISECOND":
+        return web.Response(status=400, text="times are served in milliseconds only")
+    return None
