@@ -11,8 +11,7 @@ from daemon.venues.binance_spot.serving.order_requests import PlaceRequest
 from daemon.venues.binance_spot.serving.units import e8_of
 from tests.support.builders import OPERATOR_ACTOR, T0, command
 from tests.support.sim_chaos import FaultMenu
-from tests.support.sim_runner import SimRun
-from tests.support.sim_words import SYMBOL
+from tests.support.sim_runner import SYMBOL, SimRun
 
 SEEDS = range(300, 306)
 CALM = FaultMenu()

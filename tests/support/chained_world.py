@@ -21,8 +21,7 @@ from daemon.model.records import EventType, severity_of
 from daemon.shell.journal.input_lines import input_text
 from tests.support.builders import INSTANCE, command
 from tests.support.sim_chaos import FaultMenu
-from tests.support.sim_runner import SimRun
-from tests.support.sim_words import MS, SYMBOL
+from tests.support.sim_runner import MS, SYMBOL, SimRun
 
 ENVELOPE = {"schema": 1, "mode": "sim", "exchange": "sim"}
 

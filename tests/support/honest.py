@@ -25,8 +25,8 @@ from tests.support.journal_maker import encode, write_journal
 from tests.support.sim_bots import run_world
 from tests.support.sim_chaos import FaultMenu
 from tests.support.sim_journal import books_of, records_of
-from tests.support.sim_runner import SimRun
-from tests.support.sim_words import MS, SYMBOL
+from tests.support.sim_runner import MS, SimRun
+from tests.support.sim_words import SYMBOL
 from tests.support.wide_world import WideWorld
 
 STORM = FaultMenu(

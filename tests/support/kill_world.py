@@ -43,9 +43,7 @@ from daemon.shell.pump import Pump
 from riskcaps.gate.interceptor import Interceptor
 from tests.support.builders import INSTANCE, T0, caps, command
 from tests.support.sim_chaos import FaultMenu
-from tests.support.sim_runner import SimRun
-from tests.support.sim_surroundings import crowd, weather
-from tests.support.sim_words import MS, SYMBOL, loaded_instrument
+from tests.support.sim_runner import MS, SYMBOL, SimRun, loaded_instrument
 
 SEGMENT_BYTES = 48 * 1024
 CHECKPOINT_LINES = 120
@@ -237,8 +235,8 @@ class KillWorld(SimRun):
         self._connect()
         if not self._is_peopled:
             self._is_peopled = True
-            crowd(self)
-            weather(self)
+            self._crowd()
+            self._weather()
 
     def recovered_engine(
         self, recovered: Recovered, now_ns: int

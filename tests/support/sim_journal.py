@@ -12,8 +12,7 @@ from daemon.model.amounts import NS_PER_MS
 from daemon.model.records import EventType, severity_of
 from daemon.venues.binance_spot.serving.units import decimal_of_e8
 from tests.support.builders import INSTANCE
-from tests.support.sim_runner import SimRun
-from tests.support.sim_words import SYMBOL
+from tests.support.sim_runner import SYMBOL, SimRun
 
 BUILD = {"version": "0.1.0", "commit": "c0ffee", "code": "c0de" * 16, "config_hash": "c0f1"}
 OF_THE_ENVELOPE = {"seq", "ts_ns", "event_type", "session_id"}

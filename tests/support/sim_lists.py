@@ -12,7 +12,6 @@ from daemon.venues.answers import Asked
 from daemon.venues.binance_spot.serving.dialect_errors import DialectError
 from daemon.venues.binance_spot.serving.order_requests import ListRequest
 from daemon.venues.binance_spot.serving.units import decimal_of_e8
-from tests.support.sim_stream import pump_events
 from tests.support.sim_words import SYMBOL, place_request
 
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ def send_list(run: "SimRun", order_list: NewOrderList) -> None:
 
     def arrive() -> None:
         run._answer(number, *_placed(run, order_list))
-        pump_events(run)
+        run._pump_events()
 
     run.later(travel, arrive)
 

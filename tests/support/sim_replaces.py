@@ -8,7 +8,6 @@ from daemon.model.enums import ReportSource
 from daemon.model.inputs import VenueCancelReject, VenueReport
 from daemon.venues.answers import Asked
 from daemon.venues.binance_spot.serving.dialect_errors import DialectError
-from tests.support.sim_stream import pump_events
 from tests.support.sim_words import SYMBOL
 
 if TYPE_CHECKING:
@@ -43,13 +42,13 @@ def send_replace(run: "SimRun", effect: SendReplace) -> None:
             no = VenueCancelReject(run._refused(target, order.instrument_id, error))
             if effect.replace.mode is ReplaceMode.ALLOW_FAILURE:
                 run._answer(number, no, run._placed(order))
-                pump_events(run)
+                run._pump_events()
                 return
             run.wire.coming.pop(order.client_order_id, None)
             run._answer(number, no, run._rejected(order, error.code, "cancel failed"))
         else:
             canceled = VenueReport(run.report_of(gone, ReportSource.REPLY))
             run._answer(number, canceled, run._placed(order))
-        pump_events(run)
+        run._pump_events()
 
     run.later(travel, arrive)

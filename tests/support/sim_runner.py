@@ -15,7 +15,7 @@ from typing import Any
 
 from daemon.core.engine import Engine
 from daemon.core.engine_config import EngineConfig, StrategySpec
-from daemon.model.amounts import NS_PER_S
+from daemon.model.amounts import NS_PER_MS, NS_PER_S
 from daemon.model.effects import (
     ArmTimer,
     CloseHalt,
@@ -33,8 +33,10 @@ from daemon.model.effects import (
 from daemon.model.enums import (
     ExecType,
     Link,
+    OrderType,
     ReportSource,
     Side,
+    TimeInForce,
 )
 from daemon.model.ids import (
     ClientOrderId,
@@ -44,11 +46,18 @@ from daemon.model.ids import (
     run_id,
 )
 from daemon.model.inputs import (
+    BalancesChanged,
     ClockSampled,
     Input,
     InstrumentsLoaded,
+    KillLatched,
     LinkDown,
     LinkUp,
+    MarketData,
+    OrderAbsent,
+    QueryFailed,
+    SnapshotFailed,
+    SnapshotTaken,
     TimerFired,
     Turn,
     VenueAmendReject,
@@ -56,24 +65,30 @@ from daemon.model.inputs import (
     VenueReject,
     VenueReport,
 )
+from daemon.model.market import TopOfBook
 from daemon.model.orders import AmendOrder, CancelOrder
 from daemon.model.position import Balance
 from daemon.model.records import GENESIS
 from daemon.model.reports import (
     CancelReject,
     ExecutionReport,
+    NotFound,
     Reject,
+    VenueSnapshot,
 )
 from daemon.venues.answers import Asked, not_sent, unknown
 from daemon.venues.binance_spot.serving.dialect_errors import DialectError
+from daemon.venues.binance_spot.serving.events import AccountPosition, ExecReport
+from daemon.venues.binance_spot.serving.order_requests import PlaceRequest
 from daemon.venues.binance_spot.serving.units import decimal_of_e8, e8_of
 from daemon.venues.sim.listed_symbols import spec_of
-from daemon.venues.sim.sim_orders import SimOrder, TradeFill
+from daemon.venues.sim.sim_orders import BookTop, SimOrder, TradeFill
 from daemon.venues.sim.venue import SimVenue
 from riskcaps.words.capset import CapSet
 from tests.support.builders import (
     BTC,
     INSTANCE,
+    OPERATOR_ACTOR,
     T0,
     command,
     config,
@@ -82,23 +97,22 @@ from tests.support.builders import (
 from tests.support.checkers import Checker
 from tests.support.sim_chaos import Chaos, FaultMenu
 from tests.support.sim_lists import reports_of, send_list
-from tests.support.sim_questions import send_query, send_snapshot
 from tests.support.sim_replaces import send_replace
 from tests.support.sim_shell import ShellLines
-from tests.support.sim_stream import pump_events
-from tests.support.sim_surroundings import CROWD, crowd, weather
 from tests.support.sim_words import (
-    DEADLINE_NS,
-    MS,
     STATUS,
     SYMBOL,
     fill_of,
     loaded_instrument,
     place_request,
+    stream_report,
     world_caps,
 )
 
+MS = NS_PER_MS
+DEADLINE_NS = 400 * MS
 SETTLE_NS = 1 * NS_PER_S
+MID = 60_000
 
 
 @dataclass(slots=True)
@@ -124,7 +138,7 @@ class SimRun:
         self._heap: list[tuple[int, int, Callable[[], None]]] = []
         self.faults = 0
         """How often a fault of the menu has struck."""
-        self.count = 0
+        self._count = 0
         self._timers: dict[str, tuple[int, int]] = {}
         self.run_number = 0
         self.boots: list[tuple[int, int]] = []
@@ -141,11 +155,11 @@ class SimRun:
             flow_rate_per_s=0.0,
         )
         self.venue.add_account("main", {"USDT": e8_of("1000000"), "BTC": e8_of("100")})
-        self.venue.add_account(CROWD, {"USDT": e8_of("900000000"), "BTC": e8_of("9000")})
+        self.venue.add_account("crowd", {"USDT": e8_of("900000000"), "BTC": e8_of("9000")})
         self.up = dict.fromkeys(Link, False)
         self.wire = Wire()
-        self.event_ns = 0
-        self.update = 0
+        self._event_ns = 0
+        self._update = 0
         self._request = 0
         self.session_wanted = True
         self.crashes = 0
@@ -155,8 +169,8 @@ class SimRun:
 
     # ------------------------------------------------------------------ time
     def later(self, delay_ns: int, what: Callable[[], None]) -> None:
-        self.count += 1
-        heapq.heappush(self._heap, (self.now_ns + delay_ns, self.count, what))
+        self._count += 1
+        heapq.heappush(self._heap, (self.now_ns + delay_ns, self._count, what))
 
     def run_until(self, end_ns: int) -> None:
         while self._heap and self._heap[0][0] <= end_ns:
@@ -233,8 +247,8 @@ class SimRun:
         self.tell(ClockSampled(0, MS))
         self._connect()
         if self.run_number == 1:
-            crowd(self)
-            weather(self)
+            self._crowd()
+            self._weather()
 
     def crash(self) -> None:
         """SIGKILL: memory, sockets and answers are gone; the journal and the venue remain."""
@@ -290,17 +304,17 @@ class SimRun:
         elif isinstance(effect, SendAmend):
             self._send_amend(effect.amend)
         elif isinstance(effect, QueryOrder):
-            send_query(self, effect)
+            self._send_query(effect)
         elif isinstance(effect, TakeSnapshot):
-            send_snapshot(self, effect)
+            self._send_snapshot(effect)
         elif isinstance(effect, CloseHalt):
             self.halt.close(effect.reason)
         elif isinstance(effect, OpenHalt):
             self.halt.open()
 
     def _arm(self, effect: ArmTimer) -> None:
-        self.count += 1
-        mark = (effect.at_ns, self.count)
+        self._count += 1
+        mark = (effect.at_ns, self._count)
         self._timers[effect.timer_id] = mark
 
         def fire() -> None:
@@ -412,7 +426,7 @@ class SimRun:
 
         def arrive() -> None:
             self._answer(number, self._placed(order))
-            pump_events(self)
+            self._pump_events()
 
         self.later(travel, arrive)
 
@@ -467,7 +481,7 @@ class SimRun:
                 self._answer(number, VenueCancelReject(no))
             else:
                 self._answer(number, *reports_of(self, order))
-            pump_events(self)
+            self._pump_events()
 
         self.later(travel, arrive)
 
@@ -496,17 +510,150 @@ class SimRun:
                 self._answer(number, VenueAmendReject(no))
             else:
                 self._answer(number, VenueReport(self.report_of(order, ReportSource.REPLY)))
-            pump_events(self)
+            self._pump_events()
 
         self.later(travel, arrive)
 
-    # ------------------------------------------------------------------ the venue as a report
+    def _send_query(self, query: QueryOrder) -> None:
+        cid, iid = query.client_order_id, query.instrument_id
+        generation = self.run_number
+        if self.chance(self.menu.drop_query):
+            self.later(DEADLINE_NS, lambda: self.tell(QueryFailed(cid, iid, "deadline")))
+            return
+
+        def arrive() -> None:
+            item: Input
+            try:
+                order = self.venue.query("main", SYMBOL, client_order_id=cid)
+            except DialectError:
+                item = OrderAbsent(
+                    NotFound(client_order_id=cid, instrument_id=iid, ts_recv_ns=self.now_ns)
+                )
+            else:
+                fills = self.venue.my_trades("main", SYMBOL, order_id=order.order_id)
+                item = VenueReport(self.report_of(order, ReportSource.QUERY, fills))
+            if generation == self.run_number:
+                self.later(
+                    self.latency(),
+                    lambda: self.tell(item) if generation == self.run_number else None,
+                )
+
+        self.later(self.latency(), arrive)
+
+    # ------------------------------------------------------------------ snapshots
+    def _send_snapshot(self, asked: TakeSnapshot) -> None:
+        generation = self.run_number
+        got: dict[str, Any] = {}
+
+        def trades() -> None:
+            after = asked.trades_after.get(BTC, -1)
+            got["fills"] = [
+                fill_of(row, recovered=True)
+                for row in self.venue.my_trades("main", SYMBOL, from_id=max(0, after - 3))
+            ]
+            self.later(self.latency(), orders)
+
+        def orders() -> None:
+            got["open"] = [
+                self.report_of(order, ReportSource.QUERY)
+                for order in self.venue.open_orders("main", SYMBOL)
+            ]
+            listed = {one.client_order_id for one in got["open"]}
+            got["statuses"], got["absent"] = [], []
+            for ref in asked.believed_open:
+                if ref.client_order_id in listed:
+                    continue
+                try:
+                    order = self.venue.query("main", SYMBOL, client_order_id=ref.client_order_id)
+                except DialectError:
+                    got["absent"].append(
+                        NotFound(
+                            client_order_id=ref.client_order_id,
+                            instrument_id=ref.instrument_id,
+                            ts_recv_ns=self.now_ns,
+                        )
+                    )
+                else:
+                    rows = self.venue.my_trades("main", SYMBOL, order_id=order.order_id)
+                    got["statuses"].append(self.report_of(order, ReportSource.QUERY, rows))
+            self.later(self.latency(), account)
+
+        def account() -> None:
+            if self.chance(self.menu.fail_snapshot):
+                self._tell_if(generation, SnapshotFailed("deadline"))
+                return
+            taken = VenueSnapshot(
+                ts_ns=self.now_ns,
+                balances=self.balances(),
+                open_orders=tuple(got["open"]),
+                statuses=tuple(got["statuses"]),
+                absent=tuple(got["absent"]),
+                fills=tuple(got["fills"]),
+                reason=asked.reason,
+            )
+            self._tell_if(generation, SnapshotTaken(taken))
+
+        self.later(self.latency(), trades)
+
+    def _tell_if(self, generation: int, item: Input) -> None:
+        if generation == self.run_number:
+            self.tell(item)
+
     def balances(self) -> tuple[Balance, ...]:
         wallets = self.venue.accounts["main"].wallets
         return tuple(
             Balance(asset, decimal_of_e8(w.free), decimal_of_e8(w.locked))
             for asset, w in sorted(wallets.items())
         )
+
+    # ------------------------------------------------------------------ the venue's stream
+    def _pump_events(self) -> None:
+        self.venue.matcher.flush_positions(self.now_ns)
+        for event in self.venue.drain_events():
+            if isinstance(event, ExecReport) and event.account == "main":
+                self._stream(VenueReport(stream_report(event, self.now_ns)))
+            elif isinstance(event, AccountPosition) and event.account == "main":
+                held = tuple(
+                    Balance(asset, decimal_of_e8(free), decimal_of_e8(locked))
+                    for asset, free, locked in event.balances
+                )
+                self._stream(BalancesChanged(held, event.ts_ns))
+            elif isinstance(event, BookTop) and self.up[Link.MARKET]:
+                self._market(event)
+
+    def _stream(self, item: Input) -> None:
+        if not self.up[Link.ORDER] or self.chance(self.menu.drop_event):
+            return
+        generation = self.run_number
+
+        def arrive() -> None:
+            if generation == self.run_number and self.up[Link.ORDER]:
+                self.tell(item)
+
+        at_ns = max(self._event_ns, self.now_ns + self.latency())
+        if self.chance(self.menu.reorder_event):
+            self.later(at_ns - self.now_ns + self.rng.randrange(20, 300) * MS, arrive)
+        else:
+            self._event_ns = at_ns
+            self.later(at_ns - self.now_ns, arrive)
+        if self.chance(self.menu.duplicate_event):
+            self.later(at_ns - self.now_ns + self.rng.randrange(0, 200) * MS, arrive)
+
+    def _market(self, event: BookTop) -> None:
+        if not event.bid_price or not event.ask_price:
+            return
+        self._update += 1
+        top = TopOfBook(
+            BTC,
+            decimal_of_e8(event.bid_price),
+            decimal_of_e8(event.bid_qty),
+            decimal_of_e8(event.ask_price),
+            decimal_of_e8(event.ask_qty),
+            self._update,
+            event.ts_ns,
+            self.now_ns,
+        )
+        self.tell(MarketData(top))
 
     def report_of(
         self, order: SimOrder, source: ReportSource, rows: Iterable[TradeFill] = ()
@@ -529,3 +676,56 @@ class SimRun:
             ts_recv_ns=self.now_ns,
             venue_list_id=None if order.order_list is None else str(order.list_id),
         )
+
+    # ------------------------------------------------------------------ the world around
+    def _crowd(self) -> None:
+        """Other people: two quotes around a wandering middle, and sometimes somebody takes."""
+        crowd, rng, now = "crowd", self.rng, self.now_ns
+        for order in self.venue.open_orders(crowd, SYMBOL):
+            if rng.random() < 0.5:
+                self.venue.cancel(crowd, SYMBOL, now_ns=now, order_id=order.order_id)
+        mid = MID + rng.randrange(-20, 21)
+        for side, price in ((Side.BUY, mid - 5), (Side.SELL, mid + 5)):
+            self._crowd_order(side, price, rng.randrange(5, 40))
+        if rng.random() < 0.6:
+            side = rng.choice((Side.BUY, Side.SELL))
+            away = 15 if side is Side.BUY else -15
+            self._crowd_order(side, mid + away, rng.randrange(1, 30), TimeInForce.IOC)
+        self._pump_events()
+        self.later(rng.randrange(60, 160) * MS * (1 if self.session_wanted else 8), self._crowd)
+
+    def _crowd_order(
+        self, side: Side, price: int, milli: int, tif: TimeInForce = TimeInForce.GTC
+    ) -> None:
+        request = PlaceRequest(
+            symbol=SYMBOL,
+            side=side,
+            type=OrderType.LIMIT,
+            time_in_force=tif,
+            qty=e8_of(Decimal(milli) / 1000),
+            price=e8_of(price),
+            client_order_id=f"crowd-{self._count}-{price}",
+        )
+        self.venue.place("crowd", request, self.now_ns)
+
+    def _weather(self) -> None:
+        """Every 100 ms: start what is wanted; sometimes a socket breaks, sometimes we die."""
+        if self.session_wanted and not self.engine.session_id:
+            self.tell(command("start", "sim"))
+        if self.chance(self.menu.disconnect):
+            self.disconnect()
+        if self.chance(self.menu.operator):
+            self._operator()
+        if self.chance(self.menu.crash):
+            self.crash()
+        self.later(100 * MS, self._weather)
+
+    def _operator(self) -> None:
+        method = self.rng.choice(("stop", "cancel-all", "reconcile", "kill", "kill"))
+        if method == "kill":
+            self.tell(KillLatched(OPERATOR_ACTOR, "sim", self.now_ns))
+            self.later(
+                self.rng.randrange(300, 1500) * MS, lambda: self.tell(command("re-arm", "sim"))
+            )
+        else:
+            self.tell(command(method, "sim"))

@@ -3,7 +3,6 @@
 from decimal import Decimal
 from typing import Any
 
-from daemon.model.amounts import NS_PER_MS
 from daemon.model.enums import (
     ExecType,
     LiquidityFlag,
@@ -23,8 +22,6 @@ from daemon.venues.sim.sim_orders import TradeFill
 from riskcaps.words.capset import CapSet
 from tests.support.builders import BTC, caps, instrument
 
-MS = NS_PER_MS
-DEADLINE_NS = 400 * MS
 SYMBOL = "BTCUSDT"
 POSITION_CAP = Decimal("0.05")
 STATUS = {
