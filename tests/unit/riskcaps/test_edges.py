@@ -203,6 +203,18 @@ def test_the_reference_is_recorded_and_may_be_as_old_as_the_book() -> None:
     assert deny(gate, wish(price="99.00"), late_ns) == "no_reference_price"
 
 
+def test_other_caps_say_at_once_which_reference_a_decision_records() -> None:
+    gate = gate_with(collar_reference="mid")
+    gate.risk.on_trade(TradeTick(BTC, 1, Side.BUY, D("100.50"), D(1), 0, T0), T0)
+    before = gate.review(wish(price="99.00"), T0)
+    assert isinstance(before, Approved)
+    assert before.decision["market"]["reference_px"] is None
+    gate.risk.set_capset(gate_with(collar_reference="last").risk.capset)
+    after = gate.review(wish(price="98.00"), T0)
+    assert isinstance(after, Approved)
+    assert after.decision["market"]["reference_px"] == "100.50"
+
+
 def test_a_small_position_can_be_cut_to_and_what_is_cut_counts_as_reducing() -> None:
     changes = {**WIDE, "reduce_oversized": "cut", "drawdown_numeraire_max": "5"}
     gate = ready(caps_of(**changes))
