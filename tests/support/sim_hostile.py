@@ -42,7 +42,7 @@ from tests.support.sim_lists import open_at_venue
 from tests.support.sim_runner import DEADLINE_NS, MS, SimRun
 from tests.support.sim_words import SYMBOL, world_caps
 
-LAG_NS = 300 * MS
+LAG_NS = 150 * MS
 """How far a read may be behind: less than the settling time, as everything here."""
 BNB = instrument_id("BNBUSDT", "sim")
 ORDERS_OPEN_MAX = 8
