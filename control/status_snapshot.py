@@ -113,11 +113,11 @@ def open_incidents(snapshot: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def share_of(cap: Mapping[str, Any]) -> Decimal | None:
-    """Used part of a cap, 1 is full; None when it cannot be told. A zero limit is full."""
+    """Used part of a cap; None when it cannot be told. Any use of a zero limit is 1: full."""
     try:
         used, limit = abs(Decimal(str(cap.get("used")))), Decimal(str(cap.get("limit")))
     except InvalidOperation:
         return None
     if not used.is_finite() or not limit.is_finite():
         return None
-    return used / limit if limit > 0 else Decimal(1)
+    return used / limit if limit > 0 else Decimal(used > 0)

@@ -35,9 +35,9 @@ from control.tool.daemon_lookup import CONFIG_DEADLINE_S, default_config, direct
 from control.tool.isolated_work import Aside
 from daemon.errors import CredentialsRefused, InstanceUnknown, SeatrialError
 from daemon.model.config_paths import base_of, place_of
+from daemon.model.lean_msgspec import msgspec
 from daemon.model.user_text import one_line, text_of
 from daemon.shell.process.clock import SystemClock
-from daemon.shell.process.lean_msgspec import msgspec
 from daemon.shell.state.state_dir import (
     StateDirError,
     head_of_journal,

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from control.status_snapshot import bot_of_incident, is_resolved, rows, table
-from control.tool.status_text import clean, duration
+from control.tool.status_text import clean
 
 _SAID_ABOVE = {
-    "incident_id", "id", "trigger", "msg", "opened_ns", "resolved_ns", "resolved_by", "context",
+    "incident_id", "id", "trigger", "msg", "opened_ns", "resolved_by", "context",
     "notes", "symbol", "state", "resolved",
 }  # fmt: skip
 _NS_PER_S = 1_000_000_000
@@ -68,18 +68,11 @@ def incident_lines(
         yield f"symbol    {symbol}"
     if bot := clean(bot_of_incident(incident)):
         yield f"bot       {bot}"
-    opened, ended = incident.get("opened_ns"), incident.get("resolved_ns")
+    opened = incident.get("opened_ns")
     if told := when(opened):
         yield f"opened    {told}"
-    if resolved:
-        told, by = when(ended), clean(incident.get("resolved_by", ""))
-        took = (
-            duration((int(ended or 0) - int(opened or 0)) / _NS_PER_S)
-            if told and when(opened)
-            else ""
-        )
-        who = " ".join(filter(None, (told, f"by {by}" if by else "")))
-        yield f"resolved  {who}" + (f", after {took}" if took else "")
+    if by := clean(incident.get("resolved_by", "")):
+        yield f"resolved  by {by}"
     context = dict(table(incident, "context"))
     yield from _block("differs", context.pop("differences", None))
     yield from _block("context", context)

@@ -239,9 +239,10 @@ def say(text: str) -> None:
 
 def print_json(value: Any) -> None:
     """One line of JSON on stdout; where its encoding lacks a character, escaped."""
-    import orjson  # noqa: PLC0415 - the first word comes after the deed, and so do its imports
+    # After the deed; and not orjson, which imports `dataclasses` and with it `inspect`.
+    from daemon.model.lean_msgspec import msgspec  # noqa: PLC0415
 
-    text = orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+    text = msgspec.json.encode(value, enc_hook=str).decode()
     try:
         text.encode(sys.stdout.encoding or "utf-8")
     except (UnicodeEncodeError, LookupError):

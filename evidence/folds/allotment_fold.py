@@ -202,7 +202,7 @@ class AllotmentsFold(ComparingFold):
         if not record.strategy_id.startswith(PREFIX):
             return
         cid, purse = record.client_order_id, self._purse(record.strategy_id.removeprefix(PREFIX))
-        owner = record.owner if isinstance(record.owner, Mapping) else {}
+        owner = record.owner if isinstance(record.owner, dict) else {}
         own_id, request = str(owner.get("client_order_id")), owner.get("request")
         asked = self._asked.get(request) if type(request) is int else None
         try:
@@ -218,7 +218,7 @@ class AllotmentsFold(ComparingFold):
         purse.book.place(cid, order, record.ts_ns)
         purse.by_name[own_id] = cid
         self._owners[cid] = purse
-        if isinstance(record.order_list, Mapping):
+        if isinstance(record.order_list, dict):
             purse.lists[cid] = str(record.order_list.get("list_id"))
         if asked is not None and asked.freed:
             purse.in_place_of[cid] = asked.freed

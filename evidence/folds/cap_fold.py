@@ -106,8 +106,9 @@ class Utilisation(msgspec.Struct):
         self.percents.add(self.percent_now, self.times)
         self.times = 0
         for band in BANDS_PERCENT if self.since_ns else ():
-            if self.percent_now >= band:
-                self.band_ns[band] = self.band_ns.get(band, 0) + ts_ns - self.since_ns
+            if self.percent_now < band:
+                break
+            self.band_ns[band] = self.band_ns.get(band, 0) + ts_ns - self.since_ns
         self.since_ns = ts_ns
 
     def plain(self) -> dict[str, Any]:
@@ -312,14 +313,20 @@ class CapsFold:
         self.checks += len(uses)
         place, fullest = f"seq {record.seq}", 0
         for use in uses:
-            used = self.use.setdefault((use.cap, use.symbol), Utilisation())
+            cap, key = use.cap, (use.cap, use.symbol)
+            used = self.use.get(key)
+            if used is None:
+                used = self.use[key] = Utilisation()
             used.move(use, record.ts_ns, place)
-            if use.cap.startswith(("exposure", "position")):
-                fullest = max(fullest, used.percent_now)
-            is_value = use.cap.startswith("exposure")
-            is_worse = use.used > standing.get((use.cap, use.symbol), NEVER)
-            if use.is_breach and is_worse and not reducing and (strict or not is_value):
-                self.breaches.note(use.cap, place, use.words())
+            if used.percent_now > fullest and cap.startswith(("exposure", "position")):
+                fullest = used.percent_now
+            if (
+                use.is_breach
+                and not reducing
+                and (strict or not cap.startswith("exposure"))
+                and use.used > standing.get(key, NEVER)  # it has become worse
+            ):
+                self.breaches.note(cap, place, use.words())
         self._draw(record.ts_ns, fullest)
 
     def _draw(self, ts_ns: int, percent: int) -> None:

@@ -261,7 +261,7 @@ def oco_of(listed: object) -> str:
 
     Of an OCO each order does, of an OTO of three the two that are pending. Empty: it stands alone.
     """
-    if not isinstance(listed, Mapping):
+    if not isinstance(listed, dict):
         return ""
     kind, leg, legs = listed.get("contingency"), listed.get("leg"), listed.get("legs")
     is_pair = kind == "OTO" and legs == 3 and leg in (1, 2)
@@ -270,7 +270,7 @@ def oco_of(listed: object) -> str:
 
 def first_before(listed: object) -> str:
     """The order that must be filled before the one of this `order_list` works; empty: none."""
-    if not isinstance(listed, Mapping) or listed.get("contingency") != "OTO":
+    if not isinstance(listed, dict) or listed.get("contingency") != "OTO":
         return ""
     list_id = str(listed.get("list_id") or "")
     # A list is named after its first order: `l` stands where that has `o` (daemon/model/ids.py).
@@ -288,10 +288,14 @@ class CapTable:
             dict(symbols) if isinstance(symbols, Mapping) else {}
         )
         self._known: dict[tuple[str, str], Decimal] = {}
+        self._of_portfolio: dict[str, Decimal] = {}
 
     def portfolio(self, key: str) -> Decimal:
         """A cap of the whole portfolio."""
-        return _limit(self.plain.get(key))
+        known = self._of_portfolio.get(key)
+        if known is None:
+            known = self._of_portfolio[key] = _limit(self.plain.get(key))
+        return known
 
     def symbol(self, name: str, key: str) -> Decimal:
         """A cap of one symbol (by bare symbol, or by its full instrument id)."""
@@ -331,7 +335,7 @@ class Use(msgspec.Struct):
     @property
     def is_breach(self) -> bool:
         """Whether more is used than the cap allows."""
-        return self.used > self.limit + self.slack
+        return self.used > (self.limit + self.slack if self.slack else self.limit)
 
     def words(self) -> str:
         """`position_long_base_max BTCUSDT: 0.5 of 0.4`."""
@@ -410,7 +414,7 @@ def rate_of(symbol: str, caps: CapTable, book: ExposureBook, assets: Assets) -> 
     if held == caps.numeraire:
         return Decimal(1)
     conversions = caps.plain.get("conversions")
-    path = conversions.get(held) if isinstance(conversions, Mapping) else None
+    path = conversions.get(held) if isinstance(conversions, dict) else None
     rate = Decimal(1)
     for step in path or ():
         base, quote = assets.get(step, ("", ""))

@@ -44,11 +44,12 @@ class Histogram(msgspec.Struct):
     def add(self, value: int, times: int = 1) -> None:
         """Count a value, so many times; below zero counts as zero."""
         value = max(value, 0)
-        self.low = value if self.count == 0 else min(self.low, value)
+        if not self.count or value < self.low:
+            self.low = value
         self.high = max(self.high, value)
         self.count += times
-        shift = max(value.bit_length() - _SUB_BITS - 1, 0)
-        key = (value >> shift) + (shift << (_SUB_BITS + 1))
+        shift = value.bit_length() - _SUB_BITS - 1
+        key = value if shift <= 0 else (value >> shift) + (shift << (_SUB_BITS + 1))
         self.buckets[key] = self.buckets.get(key, 0) + times
 
     def merge(self, other: "Histogram") -> None:

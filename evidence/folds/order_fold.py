@@ -190,7 +190,7 @@ class OrdersFold:
             run_id=record.run_id, approved_seq=record.seq, approved_ns=record.ts_ns,
             reference_price=reference_price_of(record.decision),
             is_oco=bool(oco_of(record.order_list)), first=first_before(record.order_list),
-            is_paid=isinstance(record.order_list, Mapping)
+            is_paid=isinstance(record.order_list, dict)
             and record.order_list.get("is_paid") is True,
         )  # fmt: skip
 

@@ -344,7 +344,7 @@ class StatesFold(ComparingFold):
     def _decided(self, record: OrderApprovedLine | OrderDeniedLine) -> None:
         """A decision states the trading state that it was made in, and the clock's last sample."""
         standing = record.decision.get("standing", record.decision)
-        stated = standing.get("trading_state") if isinstance(standing, Mapping) else None
+        stated = standing.get("trading_state") if isinstance(standing, dict) else None
         known = self._traders | OURS
         if record.session_id and record.owner is None and record.strategy_id not in known:
             what = f"an order of {record.strategy_id}, which its session does not name"

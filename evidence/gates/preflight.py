@@ -102,9 +102,9 @@ def read_journal(place: Path) -> JournalFacts:
 
 def _records(path: Path) -> Iterator[dict[str, object]]:
     wanted = (b'"event_type":"kill"', b'"event_type":"drill"', b'"event_type":"run_start"')
-    for lines, is_torn in line_batches(chunks_of(path)):
+    for lines, size in line_batches(chunks_of(path)):
         for line in lines:
-            if is_torn or not any(mark in line for mark in wanted):
+            if not size or not any(mark in line for mark in wanted):
                 continue
             try:
                 record = msgspec.json.decode(line)

@@ -122,10 +122,9 @@ class Redecision(FilterRules):
         caps = self.inputs["caps"]
         if caps is None:
             return "symbol_not_allowed"
-        portfolio = self.portfolio_caps
-        if any(is_unset(portfolio.get(key)) for key in REQUIRED_OF_PORTFOLIO):
+        if True in map(is_unset, map(self.portfolio_caps.get, REQUIRED_OF_PORTFOLIO)):
             return "cap_not_set"
-        if any(is_unset(self.caps.get(key)) for key in REQUIRED_OF_SYMBOL):
+        if True in map(is_unset, map(self.caps.get, REQUIRED_OF_SYMBOL)):
             return "cap_not_set"
         if self.inputs["filters"] is None:
             return "instrument_unknown"

@@ -19,7 +19,7 @@ class ExtrasRules(WrittenInputs):
     def __init__(self, inputs: Mapping[str, Any]) -> None:
         super().__init__(inputs)
         found = self.inputs.get("extras")
-        self.extras: Mapping[str, Any] | None = found if isinstance(found, Mapping) else None
+        self.extras: Mapping[str, Any] | None = found if isinstance(found, dict) else None
         self.now_ns = self.whole("now_ns")
         self.is_buy = self.inputs["side"] == "BUY"
         self.kind = str(self.inputs["order_type"])

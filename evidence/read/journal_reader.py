@@ -119,13 +119,13 @@ class JournalReader:
                 self.chain.faults.note("unreadable", path.name, f"{type(error).__name__}: {error}")
 
     def _file(self, name: str, number: int, chunks: Iterator[bytes]) -> Iterator[list[JournalLine]]:
-        for lines, is_torn in line_batches(chunks):
-            if is_torn:
+        for lines, size in line_batches(chunks):
+            if not size:
                 (raw,) = lines
                 self.chain.bytes += len(raw) + 1
                 self._torn(name, number + 1, raw)
                 return
-            self.chain.bytes += sum(map(len, lines)) + len(lines)
+            self.chain.bytes += size
             yield self._batch(name, number, lines)
             number += len(lines)
             if self._progress is not None:

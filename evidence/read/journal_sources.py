@@ -209,24 +209,26 @@ def unpacked_zstandard(raw: IO[bytes]) -> Iterator[bytes]:
         raise EOFError("the file ends inside a zstandard frame")
 
 
-def line_batches(chunks: Iterator[bytes]) -> Iterator[tuple[list[bytes], bool]]:
-    """Lines without their newlines, in batches; the flag marks the one that has no newline.
+def line_batches(chunks: Iterator[bytes]) -> Iterator[tuple[list[bytes], int]]:
+    """Lines without their newlines, in batches, and how many bytes a batch has with them.
+
+    A last line that has no newline comes alone, with 0.
 
     Raises:
         UNREADABLE: what the chunks raise, after the whole lines before it; LineTooLongError.
     """
     carry = b""
     for chunk in chunks:
-        lines = chunk.split(b"\n")
+        lines, size = chunk.split(b"\n"), len(carry) + len(chunk)
         if carry:
             lines[0] = carry + lines[0]
         carry = lines.pop()
         if lines:
-            yield lines, False
+            yield lines, size - len(carry)
         if len(carry) > LINE_BYTES_MAX:
             raise LineTooLongError(f"a line of more than {LINE_BYTES_MAX} bytes")
     if carry:
-        yield [carry], True
+        yield [carry], 0
 
 
 class LineTooLongError(ValueError):

@@ -94,7 +94,7 @@ INSTRUCTIONS_BEFORE = {
 """Instructions at commit e8e0cff8 by the same counter, on the reference interpreter."""
 
 
-def keep(rows: Sequence[Row], *, quick: bool, path: Path = FIGURES) -> dict[str, Any]:
+def keep(rows: Sequence[Row], *, path: Path = FIGURES) -> dict[str, Any]:
     """Put measured rows into the file of figures; returns all that it holds now."""
     known: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
     for name in {row.row for row in rows}:
@@ -103,7 +103,6 @@ def keep(rows: Sequence[Row], *, quick: bool, path: Path = FIGURES) -> dict[str,
             "python": f"{platform.python_version()} ({platform.python_compiler()})",
             "cores": os.cpu_count(),
             "load": round(os.getloadavg()[0], 1),
-            "quick": quick,
             "rows": [asdict(row) for row in rows if row.row == name],
         }
     path.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")
@@ -128,17 +127,16 @@ def page(known: dict[str, Any], names: Sequence[str], calls: dict[str, tuple[int
             )
     lines += [
         "",
-        "| row | measured (UTC) | interpreter | cores | load | |",
-        "|---|---|---|---|---|---|",
+        "| row | measured (UTC) | interpreter | cores | load |",
+        "|---|---|---|---|---|",
     ]
     for name in names:
         one = known.get(name)
         if one is None:
-            lines.append(f"| {name} | not yet | | | | |")
+            lines.append(f"| {name} | not yet | | | |")
             continue
         told = (one[key] for key in ("on", "python", "cores", "load"))
-        rounds = "few rounds" if one["quick"] else ""
-        lines.append(f"| {name} | {' | '.join(map(str, told))} | {rounds} |")
+        lines.append(f"| {name} | {' | '.join(map(str, told))} |")
     lines += ["", "| calls of one order | Python before | Python | native | target | |"]
     lines.append("|---|---|---|---|---|---|")
     for what, (python, native) in calls.items():
@@ -168,7 +166,7 @@ def keep_instructions(found: dict[str, int]) -> None:
     FIGURES.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")
 
 
-def write(rows: Sequence[Row], names: Sequence[str], *, quick: bool) -> None:
+def write(rows: Sequence[Row], names: Sequence[str]) -> None:
     """Keep the figures, and make the page anew."""
     calls = {what: usual(found) for what, found in counts().items()}
-    PAGE.write_text(page(keep(rows, quick=quick), names, calls))
+    PAGE.write_text(page(keep(rows), names, calls))

@@ -4,8 +4,6 @@ A real venue process and a real daemon; the ledger alone is the judge.
 """
 
 import json
-import subprocess
-import sys
 import time
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -19,6 +17,7 @@ import pytest
 from control.control_errors import ControlError
 from control.tool.client import call
 from daemon.demo.plan import toml_text
+from tests.support.forked import start
 from tests.support.priority import before_others
 from tests.support.sim_process import ROOT, SimProcess
 from tests.support.swapper import BIG
@@ -104,9 +103,8 @@ def trading(
 ) -> Iterator[Trading]:
     with SimProcess(seed=3, symbols=listed, flow_rate=20, orders_per_10s=1_000) as sim:
         path = config(directory, sim, strategy, **caps)
-        command = [sys.executable, "-m", "daemon", "--config", str(path)]
         with (directory / "daemon.log").open("wb") as log:
-            daemon = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
+            daemon = start("daemon", ["--config", str(path)], stdout=log, stderr=log)
         before_others(daemon)
         try:
             box = Trading(directory, sim)

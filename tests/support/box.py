@@ -2,8 +2,6 @@
 
 import json
 import re
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,7 +13,7 @@ from control.control_errors import ControlError
 from control.tool.client import call
 from control.tool.command_frame import Wiring
 from control.tool.root_command import control_group
-from daemon.shell.process.child_processes import end_with_parent
+from tests.support.forked import ForkedProcess, start
 from tests.support.priority import before_others
 from tests.support.sim_process import SimProcess
 
@@ -41,7 +39,7 @@ class Box:
         self._strategy = strategy
         self._caps = caps
         self._tables = tables
-        self._daemon: subprocess.Popen[bytes] | None = None
+        self._daemon: ForkedProcess | None = None
 
     @property
     def config(self) -> Path:
@@ -81,11 +79,8 @@ class Box:
     def start_daemon(self, gate: str = "READY") -> None:
         """Start it and wait until it knows its venue, or until its gate says another word."""
         with (self.directory / "daemon.log").open("ab") as log:
-            self._daemon = subprocess.Popen(
-                [sys.executable, "-m", "daemon", "--config", str(self.config)],
-                cwd=ROOT, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
-                preexec_fn=end_with_parent(),  # noqa: PLW1509
-            )  # fmt: skip
+            arguments = ["--config", str(self.config)]
+            self._daemon = start("daemon", arguments, stdout=log, stderr=log)
         before_others(self._daemon)
         self.until(lambda status: status.get("gate_state") == gate)
 

@@ -2,13 +2,20 @@
 
 import contextlib
 import os
-import subprocess
-from typing import Any
+from typing import Protocol
 
 STEPS = 5
 
 
-def before_others(process: subprocess.Popen[Any]) -> None:
+class Started(Protocol):
+    """A process that has been started."""
+
+    @property
+    def pid(self) -> int:
+        """Its number."""
+
+
+def before_others(process: Started) -> None:
     """A daemon or a venue that has just been started goes before the tests' own computing.
 
     A main loop that is a second late three times halts, as it should (`loop_lag`): a neighbour that

@@ -11,9 +11,9 @@ Options are those of `seatrial sim`, with underscores; True makes a bare flag.
 import hashlib
 import hmac
 import json
+import os
 import select
 import subprocess
-import sys
 import tempfile
 import urllib.error
 import urllib.parse
@@ -21,8 +21,8 @@ import urllib.request
 from pathlib import Path
 from typing import IO, Any, Self
 
-from daemon.shell.process.child_processes import end_with_parent
 from daemon.shell.process.clock import SystemClock
+from tests.support.forked import ForkedProcess, start
 from tests.support.priority import before_others
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -38,7 +38,8 @@ class SimProcess:
         for name, value in options.items():
             flag = "--" + name.replace("_", "-")
             self._arguments += [flag] if value is True else [flag, str(value)]
-        self._process: subprocess.Popen[str] | None = None
+        self._process: ForkedProcess | None = None
+        self._told: IO[str] | None = None
         self._errors: IO[str] | None = None
         self.ready: dict[str, Any] = {}
 
@@ -52,24 +53,21 @@ class SimProcess:
         """Start it and read the ready line; raises RuntimeError with its stderr when it fails."""
         # A file, not a pipe: nobody reads it while the venue runs, and a full pipe would stop it.
         self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed in stop()
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "daemon.cli.sim_command", *self._arguments],
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            text=True,
-            preexec_fn=end_with_parent(),  # noqa: PLW1509
-        )
+        reading, writing = os.pipe()
+        self._told = os.fdopen(reading)
+        try:
+            self._process = start("sim", self._arguments, stdout=writing, stderr=self._errors)
+        finally:
+            os.close(writing)
         before_others(self._process)
-        stdout = self._process.stdout
-        assert stdout is not None
-        readable, _, _ = select.select([stdout], [], [], _READY_S)
-        line = stdout.readline() if readable else ""
+        readable, _, _ = select.select([self._told], [], [], _READY_S)
+        line = self._told.readline() if readable else ""
         if not line:
             self._process.kill()
-            self._process.communicate()
+            self._process.wait()
             self._process = None
             errors = self.errors()
+            self._told.close()
             self._errors.close()
             raise RuntimeError(f"the simulated venue did not start: {errors.strip()}")
         self.ready = json.loads(line)
@@ -83,20 +81,22 @@ class SimProcess:
         self._process = None
         process.terminate()
         try:
-            process.communicate(timeout=_STOP_S)
+            return process.wait(_STOP_S)
         except subprocess.TimeoutExpired:
             process.kill()
-            process.communicate()
-        if self._errors is not None:
-            self._errors.close()
-        return process.returncode
+            return process.wait()
+        finally:
+            for stream in (self._told, self._errors):
+                if stream is not None:
+                    stream.close()
 
     def errors(self) -> str:
         """What it has written to standard error so far."""
         if self._errors is None or self._errors.closed:
             return ""
-        self._errors.seek(0)
-        return self._errors.read()
+        descriptor = self._errors.fileno()
+        # Not read(): it would move the place at which the venue, which shares it, writes on.
+        return os.pread(descriptor, os.fstat(descriptor).st_size, 0).decode(errors="replace")
 
     @property
     def rest(self) -> str:

@@ -22,6 +22,7 @@ from control.control_errors import CallTimeoutError, DaemonUnreachableError
 from control.tool.client import ControlClient
 from daemon.demo.plan import toml_text
 from daemon.shell.process.child_processes import end_with_parent
+from tests.support.forked import ForkedProcess, start
 from tests.support.priority import before_others
 from tests.support.sim_process import ROOT, SimProcess
 from tests.support.wedge import HUNG
@@ -115,16 +116,16 @@ class StopStage:
         self.signals = directory / "signals"
         self.log = directory / "seatriald.log"
         self.keys = directory / "keys.toml"
-        self.daemon: subprocess.Popen[bytes] | None = None
+        self.daemon: ForkedProcess | subprocess.Popen[bytes] | None = None
         self._client: ControlClient | None = None
         self._generation = 0
         self._orders_per_symbol = orders_per_symbol
         self._round_trip = round_trip
         self._settings = dict(settings or {})
         self._env = dict(env or {})
-        self._program = ["-m", "daemon"]
+        self._program = ""
         if before_main:
-            self._program = ["-c", f"{before_main}\nfrom daemon.__main__ import main\nmain()"]
+            self._program = f"{before_main}\nfrom daemon.__main__ import main\nmain()"
         self.sim = SimProcess(
             **{
                 "seed": 5,
@@ -187,15 +188,17 @@ class StopStage:
     def start_daemon(self, output: int | None = None) -> None:
         """Start one and wait until it is READY; what it prints goes to `output`, or to the log."""
         with self.log.open("ab") as log:
-            self.daemon = subprocess.Popen(
-                [sys.executable, *self._program, "--config", str(self.config)],
-                cwd=ROOT,
-                stdout=log if output is None else output,
-                stderr=log if output is None else output,
-                stdin=subprocess.DEVNULL,
-                env={**os.environ, "PYTHONPATH": str(ROOT), **self._env},
-                preexec_fn=end_with_parent(),  # noqa: PLW1509
-            )
+            out = log if output is None else output
+            env = {**os.environ, "PYTHONPATH": str(ROOT), **self._env}
+            arguments = ["--config", str(self.config)]
+            if self._program:
+                self.daemon = subprocess.Popen(
+                    [sys.executable, "-c", self._program, *arguments],
+                    cwd=ROOT, stdout=out, stderr=out, stdin=subprocess.DEVNULL, env=env,
+                    preexec_fn=end_with_parent(),  # noqa: PLW1509
+                )  # fmt: skip
+            else:
+                self.daemon = start("daemon", arguments, stdout=out, stderr=out, env=env)
         before_others(self.daemon)
         self.until(lambda: self.status().get("gate_state") == "READY", "the gate is READY")
 

@@ -64,13 +64,14 @@ def test_durations(seconds: float, shown: str) -> None:
     [
         ({"used": "1", "limit": "4"}, Decimal("0.25")),
         ({"used": "-3", "limit": "4"}, Decimal("0.75")),
-        ({"used": "0", "limit": "0"}, Decimal(1)),
+        ({"used": "0", "limit": "0"}, Decimal(0)),
+        ({"used": "1", "limit": "0"}, Decimal(1)),
         ({"used": "x", "limit": "4"}, None),
         ({"used": "1", "limit": "Infinity"}, None),
         ({}, None),
     ],
 )
-def test_a_zero_limit_is_full_and_what_is_no_number_has_no_share(
+def test_any_use_of_a_zero_limit_is_full_and_what_is_no_number_has_no_share(
     cap: dict[str, str], share: Decimal | None
 ) -> None:
     assert share_of(cap) == share

@@ -36,3 +36,10 @@ def test_a_fee_in_base_of_a_buy_gives_no_room() -> None:
     sold(book, "a", "1", "0")
     book.fee_in_base("b", "BTCUSDT", Decimal("0.001"), is_buy=True)
     assert short(book).is_breach
+
+
+def test_a_cap_of_the_portfolio_is_not_that_of_a_nameless_symbol() -> None:
+    table = CapTable({"orders_per_second_max": "3", "symbols": {}})
+    assert table.symbol("", "orders_per_second_max") == 0
+    assert table.portfolio("orders_per_second_max") == 3
+    assert table.symbol("", "orders_per_second_max") == 0

@@ -203,14 +203,14 @@ def test_the_reference_is_recorded_and_may_be_as_old_as_the_book() -> None:
     assert deny(gate, wish(price="99.00"), late_ns) == "no_reference_price"
 
 
-def test_other_caps_say_at_once_which_reference_a_decision_records() -> None:
+def test_other_caps_change_the_reference_that_is_recorded_before_the_market_moves() -> None:
     gate = gate_with(collar_reference="mid")
     gate.risk.on_trade(TradeTick(BTC, 1, Side.BUY, D("100.50"), D(1), 0, T0), T0)
-    before = gate.review(wish(price="99.00"), T0)
+    before = gate.review(wish(), T0)
     assert isinstance(before, Approved)
     assert before.decision["market"]["reference_px"] is None
     gate.risk.set_capset(gate_with(collar_reference="last").risk.capset)
-    after = gate.review(wish(price="98.00"), T0)
+    after = gate.review(wish(price="99.00"), T0)
     assert isinstance(after, Approved)
     assert after.decision["market"]["reference_px"] == "100.50"
 
