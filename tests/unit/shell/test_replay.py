@@ -125,5 +125,5 @@ def test_a_damaged_envelope_of_the_last_line_is_told_with_the_mend(
         lines[-1] = lines[-1].replace(word, damage)
 
     edited(path, change)
-    with pytest.raises(JournalError, match="state accept --set-aside|not continue"):
+    with pytest.raises(JournalError, match=r"state accept --set-aside|not continue"):
         recover(tmp_path)
