@@ -2,11 +2,11 @@
 
 import ipaddress
 import re
-from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from daemon.model.amounts import AmountError, decimal_of
 from daemon.model.config_paths import place_of
 from daemon.settings_base import Frozen, Milliseconds, Place
 
@@ -136,8 +136,8 @@ class BotSettings(Frozen):
     def _amounts(cls, value: dict[str, str]) -> dict[str, str]:
         for asset, text in value.items():
             try:
-                is_amount = Decimal(text).is_finite() and Decimal(text) >= 0
-            except InvalidOperation:
+                is_amount = decimal_of(text) >= 0
+            except AmountError:
                 is_amount = False
             if not is_amount:
                 raise ValueError(f'{asset}: {text!r} is no amount; write "500" or "0.25"')

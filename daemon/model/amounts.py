@@ -27,10 +27,13 @@ def decimal_of(text: str | int | Decimal) -> Decimal:
     """Parse an amount exactly.
 
     Raises:
-        AmountError: for floats, NaN, infinities and text that is no number.
+        AmountError: for floats, NaN, infinities and text that is no number. Python would read
+            "0_5" as 5, and the digits of other scripts as ours: neither is an amount.
     """
     if isinstance(text, float):
         raise AmountError(f"a float is not money: {text!r}; write it as text")
+    if type(text) is str and (not text.isascii() or "_" in text):
+        raise AmountError(f"not a decimal amount: {text!r}")
     try:
         value = Decimal(text)
     except (decimal.InvalidOperation, TypeError, ValueError) as error:

@@ -43,8 +43,8 @@ def amount(text: object) -> Decimal:
 @lru_cache(maxsize=4096)
 def amount_of_text(text: str) -> Decimal:
     """Read decimal text; caps and filters come again with every decision, so they are kept."""
-    if len(text) > TEXT_LENGTH_MAX:
-        raise AmountTextError(f"not an amount of any venue: {text[:40]!r}…")
+    if len(text) > TEXT_LENGTH_MAX or not text.isascii() or "_" in text:
+        raise AmountTextError(f"not an amount of any venue: {text[:40]!r}")
     try:
         value = Decimal(text)
     except decimal.InvalidOperation as error:

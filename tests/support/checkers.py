@@ -4,7 +4,6 @@ Nothing here trusts the engine's counters: exposure is computed from the venue's
 and from what the test's network still carries.
 """
 
-import json
 from collections import Counter
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -147,8 +146,7 @@ class Checker:
         """A recovered engine equals the live one, at this very turn."""
         run = self.run
         twin, gate, _ = run.new_engine(run.run_number)
-        for fact in json.loads(json.dumps(run.facts)):
-            twin.apply_fact(fact)
+        run.recover(twin, run.facts)
         twin.finish_recovery(run.now_ns)
         run.gate.risk.usage(run.now_ns)
         gate.risk.usage(run.now_ns)
@@ -162,8 +160,7 @@ class Checker:
         run = self.run
         again, _, halt = run.new_engine(run.run_number)
         if run.facts_at_boot:
-            for fact in json.loads(json.dumps(run.facts[: run.facts_at_boot])):
-                again.apply_fact(fact)
+            run.recover(again, run.facts[: run.facts_at_boot])
             again.finish_recovery(run.booted_ns)
         for turn, effects in run.turns:
             made = again.step(turn)

@@ -92,8 +92,8 @@ class BotWorld(SimRun):
         super().tell(item)
         self.judge.hear(self.turns[-1][1] if self.turns else ())
 
-    def crash(self) -> None:
-        super().crash()
+    def die(self) -> None:
+        super().die()
         self.asked.clear()  # connections are gone, and with them who waited
         self.judge.crashed()
 

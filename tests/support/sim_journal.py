@@ -108,5 +108,7 @@ def books_of(run: SimRun) -> dict[str, Any]:
     return {
         "source": {"environment": "sim", "host": "core"}, "orders": orders, "fills": fills,
         "balances": balances, "faults": {}, "requests": {}, "rejects": run.shell.rejects,
-        "initial_balances": {"USDT": "1000000", "BTC": "100"},
+        "initial_balances": {
+            asset: str(decimal_of_e8(granted)) for asset, granted in account.grants.items()
+        },
     }  # fmt: skip

@@ -65,6 +65,7 @@ from daemon.model.inputs import (
     VenueReject,
     VenueReport,
 )
+from daemon.model.instrument import Instrument
 from daemon.model.market import TopOfBook
 from daemon.model.orders import AmendOrder, CancelOrder
 from daemon.model.position import Balance
@@ -148,12 +149,7 @@ class SimRun:
         self.head = GENESIS
         """Of the journal, where a world writes one."""
         self.turns: list[tuple[Turn, tuple[Effect, ...]]] = []
-        self.venue = SimVenue(
-            (spec_of(SYMBOL),),
-            rng_of=lambda name: random.Random(f"{seed}/{name}"),
-            now_ns=T0,
-            flow_rate_per_s=0.0,
-        )
+        self.venue = self.new_venue()
         self.venue.add_account("main", {"USDT": e8_of("1000000"), "BTC": e8_of("100")})
         self.venue.add_account("crowd", {"USDT": e8_of("900000000"), "BTC": e8_of("9000")})
         self.up = dict.fromkeys(Link, False)
@@ -166,6 +162,14 @@ class SimRun:
         self.refused_locally = 0
         self.checker = Checker(self)
         self._boot()
+
+    def new_venue(self) -> SimVenue:
+        return SimVenue(
+            (spec_of(SYMBOL),),
+            rng_of=lambda name: random.Random(f"{self.seed}/{name}"),
+            now_ns=T0,
+            flow_rate_per_s=0.0,
+        )
 
     # ------------------------------------------------------------------ time
     def later(self, delay_ns: int, what: Callable[[], None]) -> None:
@@ -239,8 +243,7 @@ class SimRun:
         self.facts_at_boot, self.booted_ns = len(self.facts), self.now_ns
         self.boots.append((self.facts_at_boot, self.booted_ns))
         if self.facts:
-            for fact in json.loads(json.dumps(self.facts)):
-                self.engine.apply_fact(fact)
+            self.recover(self.engine, self.facts)
             self.engine.finish_recovery(self.now_ns)
         self.turns.clear()
         self._timers.clear()
@@ -250,9 +253,18 @@ class SimRun:
             self._crowd()
             self._weather()
 
+    def recover(self, made: Engine, facts: list[dict[str, Any]]) -> None:
+        """Fold what a boot reads."""
+        for fact in json.loads(json.dumps(facts)):
+            made.apply_fact(fact)
+
     def crash(self) -> None:
-        """SIGKILL: memory, sockets and answers are gone; the journal and the venue remain."""
+        """SIGKILL between two turns."""
         self.checker.recovery()
+        self.die()
+
+    def die(self) -> None:
+        """Memory, sockets and answers are gone; the journal and the venue remain."""
         self.crashes += 1
         for link in Link:
             self.up[link] = False
@@ -272,18 +284,22 @@ class SimRun:
         self.shell.heard(item, effects, facts_before)
         for effect in effects:
             if type(effect) is Record:
-                self.facts.append(
-                    {
-                        "seq": len(self.facts) + 1,
-                        "ts_ns": self.now_ns,
-                        "session_id": session,
-                        "event_type": effect.event_type.value,
-                        **effect.fields,
-                    }
-                )
+                self.record(effect, session)
         for effect in effects:
             self._perform(effect)
         self.checker.after(turn, effects)
+
+    def record(self, effect: Record, session: str) -> None:
+        """One line of the journal."""
+        self.facts.append(
+            {
+                "seq": len(self.facts) + 1,
+                "ts_ns": self.now_ns,
+                "session_id": session,
+                "event_type": effect.event_type.value,
+                **effect.fields,
+            }
+        )
 
     def journalled(
         self, turn: Turn, session_before: str, session: str, effects: tuple[Effect, ...]
@@ -335,13 +351,16 @@ class SimRun:
 
     def _connect(self) -> None:
         def up() -> None:
-            self.tell(InstrumentsLoaded((loaded_instrument(),)))
+            self.tell(InstrumentsLoaded(self.instruments()))
             for link in (Link.REST, Link.MARKET, Link.ORDER):
                 if not self.up[link]:
                     self.up[link] = True
                     self.tell(LinkUp(link))
 
         self.later(self.latency(), up)
+
+    def instruments(self) -> tuple[Instrument, ...]:
+        return (loaded_instrument(),)
 
     def disconnect(self) -> None:
         """The order socket breaks: requests on the wire may or may not have arrived."""

@@ -134,6 +134,5 @@ def world_caps(**more: Any) -> CapSet:
         position_long_base_max=str(POSITION_CAP),
         position_short_base_max=str(POSITION_CAP),
         duplicate_window_ms=1,
-        conversions={"BTC": [SYMBOL]},
-        **more,
+        **{"conversions": {"BTC": [SYMBOL]}, **more},
     )

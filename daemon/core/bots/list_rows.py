@@ -36,7 +36,7 @@ class ListRows:
             self._note(order)
         for list_id in self._legs:
             orders = self._orders(list_id)
-            if any(_has_begun(order) for order in orders):
+            if any(map(_has_begun, orders)) and any(map(is_shown, orders)):
                 self._told[list_id] = _is_over(orders)
             if self._is_second_phase(list_id, orders):
                 self._begun.add(list_id)

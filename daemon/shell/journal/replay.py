@@ -188,9 +188,13 @@ def _read(path: Path, body: bytes, head: bytes, out: Recovered) -> bytes:
 
 def _decode(path: Path, number: int, line: bytes) -> dict[str, Any]:
     try:
-        record = orjson.loads(line)
+        record: dict[str, Any] = orjson.loads(line)
         schema = record["schema"]
-    except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+        if not (type(schema) is type(record["seq"]) is type(record["ts_ns"]) is int):
+            raise TypeError("schema, seq and ts_ns are not all integers")
+        if record["event_type"] == "checkpoint" and type(record["state"]) is not dict:
+            raise TypeError("its state is no object")
+    except (orjson.JSONDecodeError, KeyError, TypeError, IndexError) as error:
         raise JournalError(
             f"journal {path}: line {number} after the last checkpoint is damaged ({error}); "
             "put back an undamaged copy, or go on without it: `seatrial state accept --set-aside`"
@@ -199,8 +203,6 @@ def _decode(path: Path, number: int, line: bytes) -> dict[str, Any]:
         raise JournalError(
             f"journal {path}: written by a newer seatrial (schema {schema}); upgrade, or use it"
         )
-    if not isinstance(record, dict):
-        raise JournalError(f"journal {path}: line {number} is not an object")
     return record
 
 

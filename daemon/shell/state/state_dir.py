@@ -110,8 +110,8 @@ def read_identity(state_dir: Path) -> Identity | None:
     try:
         data = msgspec.json.decode(path.read_bytes())
         known = {name: data[name] for name in Identity.__struct_fields__ if name in data}
-        identity = Identity(**{**known, "is_marked": "seq" in data})
-        run_id(identity.instance, int(identity.run_number))
+        identity = msgspec.convert({**known, "is_marked": "seq" in data}, Identity)
+        run_id(identity.instance, identity.run_number)
     except FileNotFoundError:
         if next((state_dir / "journal").glob("journal-*"), None) is None:
             return None

@@ -6,7 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
+from daemon.settings_bots import BotSettings
+from evidence.read.exact_amounts import AmountTextError, amount_of_text
 from riskcaps.words.cap_values import window_minutes
 from riskcaps.words.capset import (
     PORTFOLIO_CAPS,
@@ -77,6 +80,16 @@ def test_an_unknown_key_is_refused_with_the_nearest_known_one() -> None:
 @pytest.mark.parametrize("data", [None, [], "caps", {"symbols": []}])
 def test_what_is_no_table_is_refused(data: Any) -> None:
     assert problems(data)
+
+
+@pytest.mark.parametrize("amount", ["0_5", "1_000", "\N{ARABIC-INDIC DIGIT ONE}", "1\u00a0", "NaN"])
+def test_what_python_alone_would_read_as_a_number_is_no_amount(amount: str) -> None:
+    """`0_5` is 5 to Python, ten times what was meant. The accountant reads as the daemon does."""
+    assert "drawdown_numeraire_max" in problems(caps_of(drawdown_numeraire_max=amount))
+    with pytest.raises(ValidationError, match="is no amount"):
+        BotSettings(symbols=("BTCUSDT",), capital={"USDT": amount})
+    with pytest.raises(AmountTextError):
+        amount_of_text(amount)
 
 
 def test_amounts_are_exact_and_may_be_text_or_whole() -> None:

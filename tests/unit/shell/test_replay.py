@@ -101,3 +101,29 @@ def test_however_little_is_read_at_once_the_same_is_found(
     assert found.torn_bytes == len(torn)
     found.torn_bytes, found.torn_sha256 = 0, ""
     assert found == whole
+
+
+@pytest.mark.parametrize(
+    ("word", "damage"),
+    [
+        (b'"schema":1', b'"schema":null'),
+        (b'"schema":1', b'"schema":"1"'),
+        (b'"seq":', b'"sec":'),
+        (b'"ts_ns":1', b'"ts_ns":1.5e300,"x":1'),
+        (b'"event_type":', b'"event":'),
+        (b'"state":{"at":2}', b'"state":7'),
+    ],
+)
+def test_a_damaged_envelope_of_the_last_line_is_told_with_the_mend(
+    tmp_path: Path, word: bytes, damage: bytes
+) -> None:
+    """No line after it carries its hash, so the chain says nothing of it."""
+    path = written(tmp_path, "hhc")
+
+    def change(lines: list[bytes]) -> None:
+        assert word in lines[-1]
+        lines[-1] = lines[-1].replace(word, damage)
+
+    edited(path, change)
+    with pytest.raises(JournalError, match=r"state accept --set-aside|not continue"):
+        recover(tmp_path)

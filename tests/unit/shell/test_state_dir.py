@@ -1,5 +1,6 @@
 """Identity of a state directory: counted durably, never repeated."""
 
+import re
 from hashlib import sha256
 from pathlib import Path
 
@@ -28,9 +29,15 @@ def test_order_ids_of_two_boots_never_meet_and_are_recognised(tmp_path: Path) ->
     assert not is_ours("x-somebody", instance)
 
 
-def test_a_damaged_identity_is_refused_not_replaced(tmp_path: Path) -> None:
+@pytest.mark.parametrize("damage", ["{", '"seq": null', '"anchored": {}', '"instance": 5', "[]"])
+def test_a_damaged_identity_is_refused_not_replaced(tmp_path: Path, damage: str) -> None:
     next_run(tmp_path)
-    (tmp_path / "identity.json").write_text("{")
+    path = tmp_path / "identity.json"
+    whole = path.read_text()
+    name, colon, _ = damage.partition(":")
+    edited = re.sub(rf"{name}:\s*(\d+|\"[^\"]*\")", damage, whole) if colon else damage
+    assert edited != whole
+    path.write_text(edited)
     with pytest.raises(StateDirError, match="put the file back as it was"):
         next_run(tmp_path)
 

@@ -17,7 +17,7 @@ from daemon.model.effects import (
     SendOrderList,
     SendReplace,
 )
-from daemon.model.enums import OrderType, RejectKind, ReportSource, Side, TimeInForce
+from daemon.model.enums import OrderStatus, OrderType, RejectKind, ReportSource, Side, TimeInForce
 from daemon.model.enums import VenueOrderStatus as Status
 from daemon.model.inputs import (
     BotCancelList,
@@ -25,12 +25,13 @@ from daemon.model.inputs import (
     BotPlaceList,
     InstrumentsLoaded,
     NotSent,
+    OrderAbsent,
     OutcomeUnknown,
     VenueReject,
     VenueReport,
 )
 from daemon.model.list_legs import Contingency
-from daemon.model.reports import Reject
+from daemon.model.reports import NotFound, Reject
 from tests.support.bot_stage import FT, BotStage, ready
 from tests.support.builders import BTC, instrument
 from tests.support.screenplay import only
@@ -489,6 +490,24 @@ def test_after_a_crash_the_list_is_known_as_before(stage: BotStage, moment: str)
     third = BotStage(*stage.config.bots, capset=stage.gate.risk.capset)
     third.engine.restore(state)
     assert third.engine.state() == twin.engine.state()
+
+
+def test_of_a_list_that_was_never_at_the_venue_no_end_is_told_after_a_crash(
+    stage: BotStage,
+) -> None:
+    """The venue has refused it, and the daemon was killed between the lines of its two orders."""
+    first, second = sent(stage)
+    refused = Reject(
+        client_order_id=first, instrument_id=BTC, code=-2010, reason="not correct", ts_recv_ns=0
+    )
+    stage.tell(VenueReject(refused))
+    twin = stage.reborn()
+    twin.ready()
+    twin.after(3_000)
+    absent = NotFound(client_order_id=second, instrument_id=BTC, ts_recv_ns=twin.now_ns)
+    effects = twin.tell(OrderAbsent(absent))
+    assert twin.order(second).status is OrderStatus.REJECTED
+    assert not only(BotListChanged, effects)
 
 
 def test_an_allotment_pays_for_the_worse_leg_alone() -> None:
