@@ -115,7 +115,7 @@ def test_the_readme_is_short() -> None:
 def test_every_option_that_the_readme_gives_a_command_is_one_of_its_options() -> None:
     given = command_lines(text_of("README.md"))
     assert len(given) > 15
-    assert ["demo", "--seconds", "30", "--dir", "my-run"] in given
+    assert ["demo", "--seconds", "30", "--out-dir", "my-run"] in given
     for words in given:
         command, rest = words[0], words[1:]
         found = Tool().get_command(click.Context(Tool()), command)
