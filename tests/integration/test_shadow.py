@@ -104,6 +104,7 @@ def test_a_loss_is_told_and_it_comes_back(tmp_path: Path) -> None:
             until(lambda: not asked(f"{shadow.rest}/api/v3/depth?symbol=BTCUSDT")["asks"])
             assert state_of(shadow)["link"]["failed"] >= 2  # it tries on, and backs off
             assert state_of(shadow)["link"]["failed"] < 40
+            until(lambda: "no fresh top of BTCUSDT" in shadow.errors())  # it looks once a second
             leader = SimProcess(**leading).start()
             until(lambda: not state_of(shadow)["symbols"]["BTCUSDT"]["is_stale"])
             assert until(lambda: asked(f"{shadow.rest}/api/v3/depth?symbol=BTCUSDT")["asks"])
