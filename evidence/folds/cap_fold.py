@@ -52,6 +52,7 @@ from evidence.read.journal_lines import (
     JournalLine,
     OrderAmendedLine,
     OrderApprovedLine,
+    OrderRejectLine,
     OrderResolvedLine,
     OrderStateLine,
     ReconciledLine,
@@ -163,6 +164,7 @@ class CapsFold:
             ReconciledLine: self._reconciled,
             OrderApprovedLine: self._approved,
             OrderStateLine: self._state,
+            OrderRejectLine: self._rejected,
             OrderResolvedLine: self._resolved,
             OrderAmendedLine: self._amended,
             FillLine: self._fill,
@@ -342,6 +344,10 @@ class CapsFold:
     def _state(self, record: OrderStateLine) -> None:
         if record.new in TERMINAL:
             self.book.end(record.client_order_id, is_filled=record.new == "FILLED")
+
+    def _rejected(self, record: OrderRejectLine) -> None:
+        """The venue's no: of a daemon killed in that turn no state of the order follows."""
+        self.book.end(record.client_order_id, is_filled=False)
 
     def _resolved(self, record: OrderResolvedLine) -> None:
         if record.outcome in ABSENT_OUTCOMES:
