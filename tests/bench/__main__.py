@@ -18,6 +18,7 @@ from rich.console import Console
 
 from tests.bench import performance_doc
 from tests.bench.report import Row, show, write_json
+from tests.support import forked
 
 ROWS = {
     "a": "tests.bench.order_path",
@@ -85,4 +86,5 @@ def measurer(module: str) -> Callable[..., list[Row]]:
 
 
 if __name__ == "__main__":
+    forked.is_executed = True
     sys.exit(main())

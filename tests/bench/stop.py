@@ -29,6 +29,7 @@ from rich.table import Table
 
 from daemon.shell.process.clock import SystemClock
 from tests.bench.report import Row, at_most, judged, quantile
+from tests.support import forked
 from tests.support.stop_stage import ROOT, StopStage
 
 NS_PER_MS = 1_000_000
@@ -266,4 +267,5 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    forked.is_executed = True
     sys.exit(main())

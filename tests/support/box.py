@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -39,7 +40,7 @@ class Box:
         self._strategy = strategy
         self._caps = caps
         self._tables = tables
-        self._daemon: ForkedProcess | None = None
+        self._daemon: ForkedProcess | subprocess.Popen[bytes] | None = None
 
     @property
     def config(self) -> Path:

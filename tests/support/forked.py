@@ -23,6 +23,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
+from daemon.shell.process.child_processes import end_with_parent
+
 PROGRAMS = {"sim": "daemon.cli.sim_command:sim_command", "daemon": "daemon.__main__:main"}
 WARM = (
     "daemon.__main__", "daemon.boot", "daemon.shell.stop.loop_waits",
@@ -123,6 +125,8 @@ class _Server:
 
 
 _server: _Server | None = None
+is_executed = False
+"""Whether `start` executes instead: a bench measures starts, and processes as users have them."""
 
 
 def start(
@@ -132,12 +136,18 @@ def start(
     stdout: int | BinaryIO,
     stderr: int | BinaryIO,
     env: Mapping[str, str] | None = None,
-) -> ForkedProcess:
+) -> "ForkedProcess | subprocess.Popen[bytes]":
     """Start a program of `PROGRAMS` in the tree's directory, without input.
 
     It is killed when this process ends.
     """
     global _server  # noqa: PLW0603 - one a process, for its whole life
+    if is_executed:
+        return subprocess.Popen(
+            [sys.executable, "-m", PROGRAMS[program].partition(":")[0], *arguments],
+            cwd=ROOT, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, env=env,
+            preexec_fn=end_with_parent(),  # noqa: PLW1509
+        )  # fmt: skip
     if _server is None or _server.owner != os.getpid():
         _server = _Server()
     streams = [one if isinstance(one, int) else one.fileno() for one in (stdout, stderr)]

@@ -38,7 +38,7 @@ class SimProcess:
         for name, value in options.items():
             flag = "--" + name.replace("_", "-")
             self._arguments += [flag] if value is True else [flag, str(value)]
-        self._process: ForkedProcess | None = None
+        self._process: ForkedProcess | subprocess.Popen[bytes] | None = None
         self._told: IO[str] | None = None
         self._errors: IO[str] | None = None
         self.ready: dict[str, Any] = {}
