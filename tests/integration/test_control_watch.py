@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual.pilot import Pilot
 
 from control.tool.watch_screen import WatchScreen
 from daemon.model.effects import Reply
@@ -37,6 +38,21 @@ async def until(pause: Callable[..., Awaitable[None]], condition: Callable[[], b
         await pause(0.02)
 
 
+async def shown(pilot: Pilot[None], app: WatchScreen, *texts: str, without: str = "\0") -> str:
+    """The screen that has all of the texts: its panes are drawn one after the other."""
+
+    def has_all() -> bool:
+        screen = screen_of(app)
+        return all(text in screen for text in texts) and without not in screen
+
+    try:
+        await until(pilot.pause, has_all)
+    except AssertionError as error:
+        missing = [text for text in texts if text not in screen_of(app)]
+        raise AssertionError(f"{missing} or {without!r} at the end:\n{screen_of(app)}") from error
+    return screen_of(app)
+
+
 def event(seq: int, kind: str, **fields: Any) -> bytes:
     line = {"seq": seq, "ts": "2026-01-02T03:04:05.678901Z", "event_type": kind, **fields}
     return json.dumps(line, separators=(",", ":")).encode()
@@ -48,19 +64,14 @@ async def test_one_screen_shows_state_caps_orders_and_events(tmp_path: Path) -> 
     with serving(tmp_path, port) as path:
         app = WatchScreen(path, poll_s=0.2)
         async with app.run_test(size=SIZE) as pilot:
-            await until(
-                pilot.pause,
-                lambda: all(word in screen_of(app) for word in ("ACTIVE", "fill", "KILL")),
-            )
-            shown = screen_of(app)
-            assert max(len(line) for line in shown.splitlines()) <= 80
-            for wanted in ("ACTIVE", "READY", "gross_exposure", "95%", "stabcdef-1-1", "KILL"):
-                assert wanted in shown, f"{wanted} is not on the screen:\n{shown}"
-            assert "INCIDENT i-2" in shown
+            screen = await shown(
+                pilot, app, "ACTIVE", "READY", "gross_exposure", "95%", "stabcdef-1-1",
+                "fill", "KILL", "INCIDENT i-2",
+            )  # fmt: skip
+            assert max(len(line) for line in screen.splitlines()) <= 80
             port.snapshot = {**SNAPSHOT, "trading_state": "HALTED", "latched": True}
             port.hub.publish(event(2, "kill", step="latched", by="ada"))
-            await until(pilot.pause, lambda: "KILL LATCHED" in screen_of(app))
-            await until(pilot.pause, lambda: "step=latched" in screen_of(app))
+            await shown(pilot, app, "KILL LATCHED", "step=latched")
 
 
 async def test_k_asks_back_and_kills_with_a_reason(tmp_path: Path) -> None:
@@ -68,12 +79,12 @@ async def test_k_asks_back_and_kills_with_a_reason(tmp_path: Path) -> None:
     with serving(tmp_path, port) as path:
         app = WatchScreen(path, poll_s=0.2)
         async with app.run_test(size=SIZE) as pilot:
-            await until(pilot.pause, lambda: "ACTIVE" in screen_of(app))
+            await shown(pilot, app, "ACTIVE")
             await pilot.press("k")
-            await until(pilot.pause, lambda: "verify at the venue?" in screen_of(app))
+            await shown(pilot, app, "verify at the venue?")
             assert port.kills == []
             await pilot.press(*"too wide", "enter")
-            await until(pilot.pause, lambda: "verified empty 12.0 ms" in screen_of(app))
+            await shown(pilot, app, "verified empty 12.0 ms")
     ((actor, reason),) = port.kills
     assert reason == "too wide"
     assert actor.uid == os.getuid()
@@ -87,10 +98,15 @@ async def test_a_kill_that_nobody_answers_shows_the_other_road(tmp_path: Path) -
         app = WatchScreen(path, poll_s=0.2)
         async with app.run_test(size=SIZE) as pilot:
             await pilot.press("k")
-            await until(pilot.pause, lambda: "verify at the venue?" in screen_of(app))
+            await shown(pilot, app, "verify at the venue?")
             await pilot.press("enter")
-            await until(pilot.pause, lambda: "NO ANSWER TO THE KILL" in screen_of(app))
-            assert "seatrial kill --direct --config" in " ".join(screen_of(app).split())
+            await until(
+                pilot.pause,
+                lambda: (
+                    "NO ANSWER TO THE KILL" in screen_of(app)
+                    and "seatrial kill --direct --config" in " ".join(screen_of(app).split())
+                ),
+            )
 
 
 async def test_escape_kills_nothing(tmp_path: Path) -> None:
@@ -98,12 +114,12 @@ async def test_escape_kills_nothing(tmp_path: Path) -> None:
     with serving(tmp_path, port) as path:
         app = WatchScreen(path, poll_s=0.2)
         async with app.run_test(size=SIZE) as pilot:
-            await until(pilot.pause, lambda: "ACTIVE" in screen_of(app))
+            await shown(pilot, app, "ACTIVE")
             for key in ("k", "c"):
                 await pilot.press(key)
-                await until(pilot.pause, lambda: "Escape: back" in screen_of(app))
+                await shown(pilot, app, "Escape: back")
                 await pilot.press("x", "escape")
-                await until(pilot.pause, lambda: "Escape: back" not in screen_of(app))
+                await shown(pilot, app, without="Escape: back")
     assert port.kills == []
     assert port.commands == []
 
@@ -113,11 +129,11 @@ async def test_c_asks_back_and_cancels_all(tmp_path: Path) -> None:
     with serving(tmp_path, port) as path:
         app = WatchScreen(path, poll_s=0.2)
         async with app.run_test(size=SIZE) as pilot:
-            await until(pilot.pause, lambda: "ACTIVE" in screen_of(app))
+            await shown(pilot, app, "ACTIVE")
             await pilot.press("c")
-            await until(pilot.pause, lambda: "Nothing is latched" in screen_of(app))
+            await shown(pilot, app, "Nothing is latched")
             await pilot.press("enter")
-            await until(pilot.pause, lambda: "cancel-all done" in screen_of(app))
+            await shown(pilot, app, "cancel-all done")
     (command,) = port.commands
     assert (command.method, command.reason) == ("cancel-all", "from watch")
 
@@ -130,34 +146,31 @@ async def test_a_refusal_is_shown(tmp_path: Path) -> None:
     with serving(tmp_path, port) as path:
         app = WatchScreen(path, poll_s=0.2)
         async with app.run_test(size=SIZE) as pilot:
-            await until(pilot.pause, lambda: "ACTIVE" in screen_of(app))
+            await shown(pilot, app, "ACTIVE")
             await pilot.press("c")
-            await until(pilot.pause, lambda: "Nothing is latched" in screen_of(app))
+            await shown(pilot, app, "Nothing is latched")
             await pilot.press("enter")
-            await until(pilot.pause, lambda: "REFUSED: not today" in screen_of(app))
+            await shown(pilot, app, "REFUSED: not today")
 
 
 async def test_a_daemon_that_goes_is_said_and_what_is_shown_is_old(tmp_path: Path) -> None:
     with contextlib.ExitStack() as daemon:
         app = WatchScreen(daemon.enter_context(serving(tmp_path)), poll_s=0.2)
         async with app.run_test(size=SIZE) as pilot:
-            await until(pilot.pause, lambda: "ACTIVE" in screen_of(app))
+            await shown(pilot, app, "ACTIVE")
             daemon.close()
-            await until(pilot.pause, lambda: "NO ANSWER" in screen_of(app))
-            shown = screen_of(app)
-            assert "what is shown is old" in shown
-            assert shown.splitlines()[0].lstrip().startswith("NO ANSWER"), shown
-            assert "last heard: ACTIVE, gate READY" in shown.splitlines()[0]
+            screen = await shown(pilot, app, "NO ANSWER", "what is shown is old", "last heard: ")
+            assert screen.splitlines()[0].lstrip().startswith("NO ANSWER"), screen
+            assert "last heard: ACTIVE, gate READY" in screen.splitlines()[0]
 
 
 async def test_without_a_daemon_it_says_so_and_finds_it_when_it_comes(tmp_path: Path) -> None:
     path = tmp_path / "control.sock"
     app = WatchScreen(path, poll_s=0.2)
     async with app.run_test(size=SIZE) as pilot:
-        await until(pilot.pause, lambda: "NO ANSWER" in screen_of(app))
+        await shown(pilot, app, "NO ANSWER")
         with serving(tmp_path):
-            await until(pilot.pause, lambda: "ACTIVE" in screen_of(app))
-            assert "NO ANSWER" not in screen_of(app)
+            await shown(pilot, app, "ACTIVE", without="NO ANSWER")
 
 
 def test_a_picture_of_it(tmp_path: Path) -> None:
@@ -231,17 +244,19 @@ async def test_events_are_filtered_by_words_and_shown_whole_again(tmp_path: Path
     with serving(tmp_path, port) as path:
         app = WatchScreen(path, poll_s=0.2)
         async with app.run_test(size=SIZE) as pilot:
-            await until(pilot.pause, lambda: "0.060" in screen_of(app))
+            await shown(pilot, app, "0.060")
             await pilot.press("slash")
-            await until(pilot.pause, lambda: "all of these words" in screen_of(app))
+            await shown(pilot, app, "all of these words")
             await pilot.press(*"fill ethusdt", "enter")
-            await until(pilot.pause, lambda: "events with" in screen_of(app))
-            shown = [line for line in screen_of(app).splitlines() if " fill " in line]
-            assert shown
-            assert all("ETHUSDT" in line for line in shown)
-            assert "6 · following" in screen_of(app)
+            await shown(pilot, app, "events with", "6 · following")
+
+            def are_all_eth() -> bool:
+                fills = [line for line in screen_of(app).splitlines() if " fill " in line]
+                return bool(fills) and all("ETHUSDT" in line for line in fills)
+
+            await until(pilot.pause, are_all_eth)
             await pilot.press("escape")
-            await until(pilot.pause, lambda: "60 · following" in screen_of(app))
+            await shown(pilot, app, "60 · following")
     assert (port.kills, port.commands) == ([], [])
 
 
@@ -251,20 +266,16 @@ async def test_scrolled_back_events_stay_while_others_come(tmp_path: Path) -> No
     with serving(tmp_path, port) as path:
         app = WatchScreen(path, poll_s=0.2)
         async with app.run_test(size=SIZE) as pilot:
-            await until(pilot.pause, lambda: "0.060" in screen_of(app))
+            await shown(pilot, app, "0.060")
             await pilot.press("up", "up")
-            await until(pilot.pause, lambda: "2 back" in screen_of(app))
-            assert "0.058" in screen_of(app)
-            assert "0.059" not in screen_of(app)
+            await shown(pilot, app, "2 back", "0.058", without="0.059")
             port.hub.publish(event(61, "fill", symbol="BTCUSDT", side="BUY", qty="0.061"))
-            await until(pilot.pause, lambda: "3 back" in screen_of(app))
-            assert "0.058" in screen_of(app)
-            assert "0.061" not in screen_of(app)
+            await shown(pilot, app, "3 back", "0.058", without="0.061")
             for _ in range(40):
                 await pilot.press("pageup")
-            await until(pilot.pause, lambda: "0.001" in screen_of(app))
+            await shown(pilot, app, "0.001")
             await pilot.press("end")
-            await until(pilot.pause, lambda: "0.061" in screen_of(app))
+            await shown(pilot, app, "0.061")
 
 
 async def test_incidents_denials_and_help_have_keys(tmp_path: Path) -> None:
@@ -275,19 +286,23 @@ async def test_incidents_denials_and_help_have_keys(tmp_path: Path) -> None:
     with serving(tmp_path, port) as path:
         app = WatchScreen(path, poll_s=0.2)
         async with app.run_test(size=SIZE) as pilot:
-            await until(pilot.pause, lambda: "ACTIVE" in screen_of(app))
+            await shown(pilot, app, "ACTIVE")
             await pilot.press("i")
-            await until(pilot.pause, lambda: "seatrial incident show i-2" in screen_of(app))
+            await shown(pilot, app, "seatrial incident show i-2")
             await pilot.press("d")
-            await until(pilot.pause, lambda: "12 self_trade" in screen_of(app))
-            await until(pilot.pause, lambda: "03:04:05 self_trade quoter" in screen_of(app))
-            lower = screen_of(app)
+            lower = await shown(
+                pilot,
+                app,
+                "12 self_trade",
+                "7 order_qty",
+                "03:04:05 self_trade quoter",
+                "─denials─",
+            )
             assert lower.index("12 self_trade") < lower.index("7 order_qty")
-            assert "─denials─" in lower
             await pilot.press("question_mark")
-            await until(pilot.pause, lambda: "back and forth in the events" in screen_of(app))
+            await shown(pilot, app, "back and forth in the events")
             await pilot.press("escape")
-            await until(pilot.pause, lambda: "back and forth" not in screen_of(app))
+            await shown(pilot, app, without="back and forth")
 
 
 async def test_a_wide_screen_shows_all_panes_and_the_clock(tmp_path: Path) -> None:
@@ -297,11 +312,11 @@ async def test_a_wide_screen_shows_all_panes_and_the_clock(tmp_path: Path) -> No
     with serving(tmp_path, port) as path:
         app = WatchScreen(path, poll_s=0.2)
         async with app.run_test(size=(120, 40)) as pilot:
-            await until(pilot.pause, lambda: "0.005" in screen_of(app))
-            shown = screen_of(app)
-            for wanted in ("events", "incidents", "denials", "7 order_qty", "incident show i-2"):
-                assert wanted in shown
-            assert re.search(r"\d\d:\d\d:\d\d UTC", shown)
+            screen = await shown(
+                pilot, app, "0.005", "events", "incidents", "denials", "7 order_qty",
+                "incident show i-2",
+            )  # fmt: skip
+            assert re.search(r"\d\d:\d\d:\d\d UTC", screen)
             await pilot.resize_terminal(80, 24)
-            await until(pilot.pause, lambda: "incidents ─" not in screen_of(app))
-            assert max(len(line) for line in screen_of(app).splitlines()) <= 80
+            screen = await shown(pilot, app, without="incidents ─")
+            assert max(len(line) for line in screen.splitlines()) <= 80
