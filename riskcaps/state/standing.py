@@ -45,7 +45,7 @@ class Standing:
                 behaviour.rejects.get(ACCOUNT, 0),
                 behaviour.losses.get(ACCOUNT, 0),
             ],
-            "budget": {name: list(pair) for name, pair in health.budget.items()},
+            "budget": health.budget,
             "budget_ns": health.budget_ns,
             "equity": None if equity is None else str(equity),
             "losses": [

@@ -89,6 +89,9 @@ CAPS: dict[str, list[Any]] = {
     "order_to_trade_ratio_max": ["1", "2.5"],
     "traded_notional_per_day_numeraire_max": ["300", "500.05"],
     "duplicate_window_ms": [150, 2000],
+    "executions_without_human_max": [1, 2],
+    "loss_streak_max": [1, 2],
+    "venue_reject_streak_max": [1, 2],
     "valuation_age_ms_max": [100, 1000],
     "balance_free_min": [{"USDT": "10"}, {"BTC": "1", "USDT": "500"}],
 }
@@ -199,7 +202,8 @@ class World:
         self.now += 86_400_000 * MS + self.rnd.choice(STEPS_NS)
 
     def top(self) -> None:
-        self.tell_top(self.rnd.choice(["99.99", "100.00", "99.00", "100.02"]), "100.01", *NAMES)
+        bids = ["99.99", "100.00", "99.00", "100.01", "100.02", "0"]
+        self.tell_top(self.rnd.choice(bids), "100.01", *NAMES)
 
     def one_top(self) -> None:
         self.tell_top("99.99", "100.01", self.rnd.choice(NAMES))
@@ -221,7 +225,8 @@ class World:
 
     def tell_fill(self, order: str, side: str, qty: str, name: Any) -> None:
         self.fills += 1
-        told = fill(order, side, qty, "100", exec_id=str(self.fills), name=name)
+        price = self.rnd.choice(["99", "100", "101"])
+        told = fill(order, side, qty, price, exec_id=str(self.fills), name=name)
         self.gate.risk.on_fill(told, self.now)
 
     def known(self) -> None:
@@ -231,6 +236,10 @@ class World:
     def end(self) -> None:
         if self.open:
             self.gate.risk.on_terminal(self.open.pop()[0], self.now)
+
+    def reject(self) -> None:
+        if self.open:
+            self.gate.risk.on_venue_reject(self.open.pop()[0], self.now)
 
     def unknown(self) -> None:
         if self.open:
@@ -285,8 +294,8 @@ class World:
 
 EVENTS = (
     *["wish"] * 24, *["time"] * 3, *["top"] * 3, "one_top", "trade", *["fill"] * 2, "elsewhere",
-    *["known"] * 3, *["end"] * 3, "unknown", "balance", "cancel", "block", "tighten", "budget",
-    "halt", "state", "day", *["well"] * 3,
+    *["known"] * 3, *["end"] * 3, "reject", "unknown", "balance", "cancel", "block", "tighten",
+    "budget", "halt", "state", "day", *["well"] * 3,
 )  # fmt: skip
 WORLDS = int(os.environ.get("SCREEN_WORLDS", "1000"))
 
