@@ -38,8 +38,8 @@ MS = 1_000_000
 NAMES = (BTC, ETH, XRPETH)
 
 
-def tell_the_losses_of_now(gate: Interceptor, intent: PlaceIntent, now_ns: int) -> None:
-    """What a decision records of equity and losses is what they are, by amount and latch."""
+def tell_the_standing_of_now(gate: Interceptor, intent: PlaceIntent, now_ns: int) -> None:
+    """What a decision records of streaks, budget, equity and losses is what they are."""
     risk = gate.risk
     told = inputs_of(risk, risk.books.by_id[intent.instrument_id], intent, risk.advance(now_ns))
     ledger, standing = risk.ledger, told.told.standing
@@ -47,6 +47,9 @@ def tell_the_losses_of_now(gate: Interceptor, intent: PlaceIntent, now_ns: int) 
     assert (None if equity is None else D(equity)) == ledger.equity == risk.valuation.equity()
     losses = [(D(used), latched) for used, _, _, latched in standing["losses"]]
     assert losses == [(rule.used, rule.latched) for rule in ledger.rules.values()]
+    behaviour = risk.behaviour
+    streaks = [behaviour.executions_since_human, *behaviour.streaks(intent.instrument_id)]
+    assert (standing["streaks"], standing["budget"]) == (streaks, risk.health.budget)
 
 
 def compare(gate: Interceptor, intent: PlaceIntent, now_ns: int) -> bool:
@@ -54,7 +57,7 @@ def compare(gate: Interceptor, intent: PlaceIntent, now_ns: int) -> bool:
 
     What was kept since an earlier decision says the same as what is made now from nothing.
     """
-    tell_the_losses_of_now(gate, intent, now_ns)
+    tell_the_standing_of_now(gate, intent, now_ns)
     risk = gate.risk
     book = risk.books.by_id[intent.instrument_id]
     given = inputs_of(risk, book, intent, risk.advance(now_ns))
