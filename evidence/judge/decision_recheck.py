@@ -27,7 +27,12 @@ from evidence.judge.replayed_books import (
     within,
 )
 from evidence.judge.risk_contexts import RiskContexts
-from evidence.read.decision_inputs import UndecidableError, number_of, wish_of
+from evidence.read.decision_inputs import (
+    CapsAndFilters,
+    UndecidableError,
+    number_of,
+    wish_of,
+)
 from evidence.read.exact_amounts import (
     ZERO,
     AmountTextError,
@@ -142,9 +147,10 @@ class DecisionsFold:
         inputs: Mapping[str, Any] = record.decision
         try:
             inputs = self.contexts.resolved(record.decision)
-            again = Redecision(inputs)
+            terms = self.contexts.terms_of(inputs)
+            again = Redecision(inputs, terms)
             mine = again.verdict()
-            wrong = [*_line_differences(record, again, said), *self._inputs(record, inputs)]
+            wrong = [*_line_differences(record, again, said), *self._inputs(record, inputs, terms)]
         except UNDECIDABLE as error:
             self._disagree("undecidable", record, f"{name}: {error}")
             self._explain(record, name, said, inputs, [str(error)])
@@ -179,10 +185,13 @@ class DecisionsFold:
 
     # ------------------------------------------------------------------ inputs
     def _inputs(
-        self, record: OrderApprovedLine | OrderDeniedLine, inputs: Mapping[str, Any]
+        self,
+        record: OrderApprovedLine | OrderDeniedLine,
+        inputs: Mapping[str, Any],
+        terms: CapsAndFilters | None,
     ) -> list[str]:
         """Compare what the decision states of our books with the lines before it."""
-        wrong = self.contexts.differences(inputs)
+        wrong = self.contexts.differences(inputs, terms)
         if inputs["caps"] is None and "attempts" not in inputs:
             return wrong  # a wish for a stranger: the rules end at the seventh; it states no more
         if inputs.get("filters") is None and "position" not in inputs:
@@ -348,10 +357,12 @@ def _context_differences(
 
 def _is_same(written: object, decided: object) -> bool:
     """Whether two texts are the same amount; if they are no amounts (NaN), the same text."""
+    if written == decided:
+        return True
     try:
         return wish_of(written, "") == wish_of(decided, "")
     except UndecidableError:
-        return written == decided
+        return False
 
 
 # ---------------------------------------------------------------------- the command
