@@ -230,18 +230,16 @@ class DecisionsFold:
         while book.traded and book.traded[0][0] < now_ns - WINDOWS_NS[3]:
             book.traded_qty -= book.traded.popleft()[1]
         oco, first = oco_of(listed), first_before(listed)
-        buys, sells = (book.prices(is_buy=is_buy, without=first) for is_buy in (True, False))
-        mine: dict[str, Decimal | int | None] = {
-            "position": book.position,
-            "buys_open": book.open_qty(is_buy=True, without=oco),
-            "sells_open": book.open_qty(is_buy=False, without=oco),
-            "traded_qty": book.traded_qty,
-            "unknown_orders": sum(hold.is_unknown for hold in book.holds.values()),
-            "symbol_minute": within(book.minute_ns, WINDOWS_NS[1], now_ns),
+        last_minute = within(book.minute_ns, WINDOWS_NS[1], now_ns)
+        unknown = [hold for hold in book.holds.values() if hold.is_unknown]
+        pairs: dict[str, tuple[Any, Decimal | int | None]] = {
+            "position": (inputs["position"], book.position),
+            "buys_open": (inputs["buys_open"], book.open_qty(is_buy=True, without=oco)),
+            "sells_open": (inputs["sells_open"], book.open_qty(is_buy=False, without=oco)),
+            "traded_qty": (inputs["traded_qty"], book.traded_qty),
+            "unknown_orders": (inputs["unknown_orders"], len(unknown)),
+            "symbol_minute": (inputs["symbol_minute"], last_minute),
         }
-        pairs = {key: (inputs[key], value) for key, value in mine.items()}
-        covered = inputs.get("covered", ("0", "0"))
-        sides = [book.covered(is_buy=is_buy, without=oco) for is_buy in (True, False)]
         self._covers = self._covers or "cover" in inputs
         ahead = book.holds.get(first)
         if self._covers and (ahead is not None or not first):
@@ -249,14 +247,17 @@ class DecisionsFold:
             is_against = ahead is not None and ahead.is_buy is not (inputs["side"] == "BUY")
             brings = ahead.leaves if ahead is not None and is_against else ZERO
             pairs["cover"] = (inputs.get("cover", "0"), brings)
-        return pairs | {
-            "covered buys": (covered[0], sides[0]),
-            "covered sells": (covered[1], sides[1]),
-            "orders_open of the symbol": (inputs["orders_open"][0], len(book.holds)),
-            "orders_open in total": (inputs["orders_open"][2], len(self.replay.holds)),
-            "highest own buy": (inputs["own_px"][0], max(buys, default=None)),
-            "lowest own sell": (inputs["own_px"][1], min(sells, default=None)),
-        }
+        covered = inputs.get("covered", ("0", "0"))
+        pairs["covered buys"] = (covered[0], book.covered(is_buy=True, without=oco))
+        pairs["covered sells"] = (covered[1], book.covered(is_buy=False, without=oco))
+        of_symbol, own_px = inputs["orders_open"], inputs["own_px"]
+        pairs["orders_open of the symbol"] = (of_symbol[0], len(book.holds))
+        pairs["orders_open in total"] = (of_symbol[2], len(self.replay.holds))
+        buys = book.prices(is_buy=True, without=first)
+        pairs["highest own buy"] = (own_px[0], max(buys, default=None))
+        sells = book.prices(is_buy=False, without=first)
+        pairs["lowest own sell"] = (own_px[1], min(sells, default=None))
+        return pairs
 
     def _other_differences(self, inputs: Mapping[str, Any], instrument_id: str) -> list[str]:
         others, wrong = inputs["others"], []
@@ -314,11 +315,10 @@ def _line_differences(
     inputs, wrong = record.decision, []
     if inputs.get("verdict") != said:
         wrong.append(f"its decision says {inputs.get('verdict')}, the line {said}")
-    wrong += [
-        f"{key}: {inputs.get(key)} decided, {getattr(record, key)} written"
-        for key in ("instrument_id", "side", "order_type")
-        if inputs.get(key) != getattr(record, key)
-    ]
+    for key in ("instrument_id", "side", "order_type"):
+        decided, written = inputs.get(key), getattr(record, key)
+        if decided != written:
+            wrong.append(f"{key}: {decided} decided, {written} written")
     if "strategy_id" in inputs and inputs["strategy_id"] != record.strategy_id:
         wrong.append(f"strategy {inputs['strategy_id']} decided, {record.strategy_id} written")
     pairs = [("price", record.price, inputs.get("price"))]
@@ -330,11 +330,9 @@ def _line_differences(
     else:
         pairs.append(("quantity", record.qty, inputs.get("qty")))
         wrong += _context_differences(record, again)
-    wrong += [
-        f"{what}: {decided} decided, {written} written"
-        for what, written, decided in pairs
-        if not _is_same(written, decided)
-    ]
+    for what, written, decided in pairs:
+        if not _is_same(written, decided):
+            wrong.append(f"{what}: {decided} decided, {written} written")
     return wrong
 
 

@@ -119,7 +119,9 @@ class InstrumentBook(msgspec.Struct):
 
         Such orders count once, so that more of them, or others, would hide an exposure.
         """
-        rivals = [one for one in self.holds.values() if hold.oco and one.oco == hold.oco]
+        if not hold.oco:
+            return True
+        rivals = [one for one in self.holds.values() if one.oco == hold.oco]
         shapes = [(one.is_buy, one.leaves) for one in rivals]
         return shapes in ([], [(hold.is_buy, hold.leaves)])
 
