@@ -34,6 +34,7 @@ from evidence.read.journal_lines import (
     OrderRejectLine,
     OrderResolvedLine,
     OrderStateLine,
+    RunStartLine,
     TimeoutLine,
 )
 from evidence.read.order_ids import counter_of
@@ -96,6 +97,9 @@ class Trail(msgspec.Struct):
     """Whether it works again after an end, and no line has told that it is held again."""
     is_replaced: bool = False
     """Whether it was to be replaced: the refusal of that is a row of the order in its place."""
+    is_cut_off: bool = False
+    """Whether its end is the last line of a run that was killed: the line that says that the venue
+    never had it could not follow."""
 
     @property
     def is_ended(self) -> bool:
@@ -139,10 +143,13 @@ class OrdersFold:
         self.latency = {name: Histogram() for name in ("sent", "acked", "filled", "unknown")}
         self.rate = Series()
         self._minted: dict[str, int] = {}
+        self._unshown: tuple[int, Trail] | None = None
+        """The last end of an order that the venue has not shown, with the seq of its line."""
 
     def handlers(self) -> Mapping[type[JournalLine], Handler]:
         """All the types that an order's life consists of."""
         return {
+            RunStartLine: self._run_start,
             OrderApprovedLine: self._approved,
             OrderDeniedLine: self._denied,
             OrderStateLine: self._state,
@@ -170,6 +177,10 @@ class OrdersFold:
 
     def _problem(self, kind: str, record: JournalLine, what: str) -> None:
         self.problems.note(kind, f"seq {record.seq}", what)
+
+    def _run_start(self, record: RunStartLine) -> None:
+        if self._unshown is not None and self._unshown[0] + 1 == record.seq:
+            self._unshown[1].is_cut_off = True
 
     def _approved(self, record: OrderApprovedLine) -> None:
         self._count("approved")
@@ -242,6 +253,8 @@ class OrdersFold:
         elif trail.order_id and record.new not in {"REJECTED", "UNKNOWN"}:
             self._acked(trail, record.ts_ns)
         if trail.is_ended:
+            if not (record.source or trail.order_id or trail.exec_ids):
+                self._unshown = record.seq, trail
             self._end(trail, record.ts_ns)
 
     def _claimed(self, trail: Trail, record: OrderStateLine) -> None:
@@ -259,7 +272,7 @@ class OrdersFold:
     def _reopen(self, trail: Trail) -> None:
         self.finished.pop(trail.client_order_id, None)
         self.open[trail.client_order_id] = trail
-        trail.is_reopened, trail.outcome = True, ""
+        trail.is_reopened, trail.is_cut_off, trail.outcome = True, False, ""
         if trail.ended_ns:
             self.ends[trail.state] = self.ends.get(trail.state, 0) - 1
             trail.ended_ns = 0
@@ -404,6 +417,7 @@ class OrdersFold:
             trail.state == "REJECTED"
             and not trail.reject_code
             and trail.outcome not in ABSENT_OUTCOMES
+            and not trail.is_cut_off
         ):
             self.problems.note("reject_absent", place, f"{cid}: REJECTED without a reject line")
 
