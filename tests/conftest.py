@@ -3,14 +3,16 @@
 `HYPOTHESIS_PROFILE=search` (with `--hypothesis-seed`) looks elsewhere each time.
 """
 
+import contextlib
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.support.ports import kept_port
+from tests.support.priority import after_others
 
 # Machines of CI are shared: slow generation says nothing about the code under test.
 settings.register_profile(
@@ -22,6 +24,10 @@ settings.register_profile(
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
 
 
+COMPUTING = ("tests/unit/", "tests/property/", "tests/sim/", "tests/architecture/")
+"""Where tests work more than they wait."""
+
+
 @pytest.fixture
 def unused_tcp_port() -> int:
     """A port on which nobody listens, and nobody will while the tests run."""
@@ -30,10 +36,12 @@ def unused_tcp_port() -> int:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection_modifyitems(items: list[Any]) -> Generator[None]:
-    """Give each worker whole groups, and the long tests first.
+    """Give each worker whole groups, the long tests first, and some of both kinds at all times.
 
     Tests of a file whose fixture they share are one group (`xdist_group`): otherwise each worker
-    would make it again. A long test that begins last is waited for by all workers but one.
+    would make it again. A long test that begins last is waited for by all workers but one. Tests
+    that wait (for processes, mostly) leave the cores to those that compute, if these run beside
+    them and not after them.
     """
     for item in items:
         if item.get_closest_marker("xdist_group") is not None:
@@ -45,7 +53,9 @@ def pytest_collection_modifyitems(items: list[Any]) -> Generator[None]:
     alone = [item for item in items if item.get_closest_marker("xdist_group") is None]
     alone.sort(key=lambda item: item.get_closest_marker("slow") is None)
     together = [item for item in items if item.get_closest_marker("xdist_group") is not None]
-    items[:] = together + alone
+    computing = [item for item in alone if _computes(item)]
+    waiting = [item for item in alone if not _computes(item)]
+    items[:] = together + list(_mixed(waiting, computing))
     yield
     # pytest-xdist 3.8 writes a group into `_nodeid`, pytest 9.2 reads `_id`: without this
     # `--dist loadgroup` silently becomes `load`.
@@ -53,6 +63,28 @@ def pytest_collection_modifyitems(items: list[Any]) -> Generator[None]:
         grouped = getattr(item, "_nodeid", item.nodeid)
         if grouped != item.nodeid:
             item._id = type(item._id).parse(grouped)
+
+
+def _computes(item: Any) -> bool:
+    return item.location[0].startswith(COMPUTING)
+
+
+def _mixed(few: list[Any], many: list[Any]) -> Iterator[Any]:
+    """Both lists in their own order, and as much of the one as of the other in every part."""
+    done = 0
+    for number, item in enumerate(few, 1):
+        yield item
+        until = number * len(many) // len(few)
+        yield from many[done:until]
+        done = until
+    yield from many[done:]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: Any) -> Generator[None]:
+    """What computes lets go first what waits: the tests, and the processes that they start."""
+    with after_others() if _computes(item) else contextlib.nullcontext():
+        return (yield)
 
 
 def _shares_a_fixture(item: Any) -> bool:
