@@ -50,12 +50,14 @@ def pytest_collection_modifyitems(items: list[Any]) -> Generator[None]:
             item.add_marker(pytest.mark.xdist_group("architecture"))
         elif _shares_a_fixture(item):
             item.add_marker(pytest.mark.xdist_group(item.location[0]))
-    alone = [item for item in items if item.get_closest_marker("xdist_group") is None]
-    alone.sort(key=lambda item: item.get_closest_marker("slow") is None)
-    together = [item for item in items if item.get_closest_marker("xdist_group") is not None]
-    computing = [item for item in alone if _computes(item)]
-    waiting = [item for item in alone if not _computes(item)]
-    items[:] = together + list(_mixed(waiting, computing))
+    units: dict[str, list[Any]] = {}
+    for item in items:
+        group = item.get_closest_marker("xdist_group")
+        units.setdefault(group.args[0] if group is not None else item.nodeid, []).append(item)
+    longest = sorted(units.values(), key=_expected_ms, reverse=True)
+    computing = [unit for unit in longest if _computes(unit[0])]
+    waiting = [unit for unit in longest if not _computes(unit[0])]
+    items[:] = [item for unit in _mixed(waiting, computing) for item in unit]
     yield
     # pytest-xdist 3.8 writes a group into `_nodeid`, pytest 9.2 reads `_id`: without this
     # `--dist loadgroup` silently becomes `load`.
@@ -69,15 +71,23 @@ def _computes(item: Any) -> bool:
     return item.location[0].startswith(COMPUTING)
 
 
-def _mixed(few: list[Any], many: list[Any]) -> Iterator[Any]:
-    """Both lists in their own order, and as much of the one as of the other in every part."""
-    done = 0
-    for number, item in enumerate(few, 1):
-        yield item
-        until = number * len(many) // len(few)
-        yield from many[done:until]
-        done = until
-    yield from many[done:]
+def _expected_ms(unit: list[Any]) -> int:
+    """How long a unit takes, as such tests do on average."""
+    quick, slow = (30, 3_000) if _computes(unit[0]) else (500, 8_000)
+    return sum(quick if item.get_closest_marker("slow") is None else slow for item in unit)
+
+
+def _mixed(waiting: list[Any], computing: list[Any]) -> Iterator[Any]:
+    """Both in their own order; when a part of the one is done, as large a part of the other is."""
+    waiting_ms, computing_ms = (sum(map(_expected_ms, units)) for units in (waiting, computing))
+    left, due_ms = iter(computing), 0.0
+    for unit in waiting:
+        yield unit
+        due_ms += _expected_ms(unit) * computing_ms / waiting_ms
+        while due_ms > 0 and (other := next(left, None)) is not None:
+            yield other
+            due_ms -= _expected_ms(other)
+    yield from left
 
 
 @pytest.hookimpl(wrapper=True)
