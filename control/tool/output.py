@@ -22,7 +22,7 @@ import time
 from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
-    import queue
+    import threading
 
 WAIT_S = 1.0
 """So long in all a command that has done its deed waits for its words to be taken."""
@@ -38,8 +38,10 @@ class _Target:
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
-        self._words: queue.Queue[bytes] | None = None
+        self._words: list[bytes] = []
         self._waiting = 0
+        self._moved: threading.Condition | None = None
+        """Whoever adds words or writes them holds it; None: nothing was queued yet."""
         self.fault: OSError | None = None
 
     def write(self, data: bytes) -> None:
@@ -58,45 +60,47 @@ class _Target:
         """Queue it for the writing thread; never blocks, never raises."""
         if self.fault is not None or self._waiting > _WAITING_BYTES_MAX:
             return
-        if self._words is None and not self._start():
+        if self._moved is None and not self._start():
             return
-        if self._words is not None:
-            self._waiting += len(data)
-            self._words.put(data)
+        if self._moved is not None:
+            with self._moved:
+                self._waiting += len(data)
+                self._words.append(data)
+                self._moved.notify_all()
 
     def drain(self, until_s: float) -> None:
         """Wait until the thread has written everything, or until the deadline."""
-        words = self._words
-        if words is None:
-            return
-        with words.all_tasks_done:
-            words.all_tasks_done.wait_for(
-                lambda: not words.unfinished_tasks, max(0.0, until_s - time.monotonic())
-            )
+        moved = self._moved
+        if moved is not None:
+            with moved:
+                moved.wait_for(lambda: not self._waiting, max(0.0, until_s - time.monotonic()))
 
     def _start(self) -> bool:
         # Imported here: the first word comes after the deed, and so do its imports.
-        import queue  # noqa: PLC0415 - see above
         import threading  # noqa: PLC0415 - see above
 
-        self._words = queue.Queue()
+        self._moved = threading.Condition()
         writer = threading.Thread(target=self._run, name="seatrial-words", daemon=True)
         try:
             writer.start()
         except RuntimeError:  # no thread is to be had: the words are lost, the deed is not
             self.fault = OSError(errno.EAGAIN, "no thread")
-            self._words = None
+            self._moved = None
             return False
         return True
 
     def _run(self) -> None:
-        words = self._words
-        while words is not None:
-            data = words.get()
+        moved = self._moved
+        while moved is not None:
+            with moved:
+                moved.wait_for(lambda: self._words)
+                data = b"".join(self._words)
+                self._words.clear()
             if self.fault is None:
                 self.write(data)
-            self._waiting -= len(data)
-            words.task_done()
+            with moved:
+                self._waiting -= len(data)
+                moved.notify_all()
 
     def _until_writable(self) -> None:
         import select  # noqa: PLC0415 - hardly ever needed

@@ -18,7 +18,7 @@ import msgspec
 from evidence.folds.exposure_fold import first_before, oco_of
 from evidence.folds.histogram import Histogram, Series
 from evidence.folds.journal_fold import Handler
-from evidence.read.decision_inputs import stated
+from evidence.read.decision_inputs import reference_price_of
 from evidence.read.exact_amounts import ZERO, AmountTextError, amount, amount_or_zero, text_of
 from evidence.read.integrity import Faults
 from evidence.read.journal_lines import (
@@ -98,13 +98,17 @@ class Trail(msgspec.Struct):
     is_replaced: bool = False
     """Whether it was to be replaced: the refusal of that is a row of the order in its place."""
     is_cut_off: bool = False
-    """Whether its end is the last line of a run that was killed: the line that says that the venue
-    never had it could not follow."""
+    """Whether its end is a run's last line, cut off by a kill: none could follow that says why."""
 
     @property
     def is_ended(self) -> bool:
         """Whether later lines prove an end."""
         return self.state in TERMINAL or self.outcome in ABSENT_OUTCOMES
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether its lines say why the venue never had it, or were cut off before they could."""
+        return bool(self.reject_code) or self.outcome in ABSENT_OUTCOMES or self.is_cut_off
 
 
 class JournalledFill(msgspec.Struct):
@@ -143,8 +147,7 @@ class OrdersFold:
         self.latency = {name: Histogram() for name in ("sent", "acked", "filled", "unknown")}
         self.rate = Series()
         self._minted: dict[str, int] = {}
-        self._unshown: tuple[int, Trail] | None = None
-        """The last end of an order that the venue has not shown, with the seq of its line."""
+        self._unshown: tuple[int, Trail] | None = None  # the last end unseen by the venue, its seq
 
     def handlers(self) -> Mapping[type[JournalLine], Handler]:
         """All the types that an order's life consists of."""
@@ -413,12 +416,7 @@ class OrdersFold:
         elif trail.state == "FILLED" and trail.cum_qty < trail.qty:
             what = f"{cid}: FILLED, but fills sum to {booked} of {text_of(trail.qty)}"
             self.problems.note("fills_absent", place, what)
-        if (
-            trail.state == "REJECTED"
-            and not trail.reject_code
-            and trail.outcome not in ABSENT_OUTCOMES
-            and not trail.is_cut_off
-        ):
+        if trail.state == "REJECTED" and not trail.is_refused:
             self.problems.note("reject_absent", place, f"{cid}: REJECTED without a reject line")
 
     def audit(self) -> Faults:
@@ -460,14 +458,6 @@ class OrdersFold:
             },
             "rate": self.rate.plain(),
         }
-
-
-def reference_price_of(decision: Mapping[str, Any]) -> Decimal:
-    """The middle of the book that a decision states, or zero."""
-    try:
-        return (amount(stated(decision, "bid")) + amount(stated(decision, "ask"))) / 2
-    except AmountTextError:
-        return ZERO
 
 
 def _follows(old: str, trail: Trail) -> bool:

@@ -119,6 +119,14 @@ def stated(inputs: Mapping[str, Any], key: str) -> Any:
     return inputs.get(key)
 
 
+def reference_price_of(decision: Mapping[str, Any]) -> Decimal:
+    """The middle of the book that a decision states, or zero."""
+    try:
+        return (amount(stated(decision, "bid")) + amount(stated(decision, "ask"))) / 2
+    except AmountTextError:
+        return ZERO
+
+
 def number_of(value: object, name: str) -> Decimal:
     """Read an amount of a list or table; `name` says where, for the error."""
     try:

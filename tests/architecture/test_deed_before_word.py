@@ -165,8 +165,8 @@ FOREIGN = {"kill": set[str](), "status": set[str](), "stop": {"click"}}
 OF_DIRECT = {"msgspec"}
 """Of others, what the stop of a second process imports."""
 HEAVY_FOR_DIRECT = {
-    "asyncio", "concurrent", "dataclasses", "email", "encodings.idna", "http", "inspect", "json",
-    "logging", "random", "secrets", "ssl",
+    "asyncio", "base64", "concurrent", "dataclasses", "email", "encodings.idna", "http", "inspect",
+    "json", "logging", "platform", "queue", "random", "secrets", "ssl", "textwrap",
 }  # fmt: skip
 """Of the standard library, what it does without, as long as the WebSocket API answers, plain."""
 HEAVY = {"asyncio", "dataclasses", "logging", "pathlib", "queue", "threading", "tomllib", "urllib"}
