@@ -46,7 +46,7 @@ def pytest_collection_modifyitems(items: list[Any]) -> Generator[None]:
     for item in items:
         if item.get_closest_marker("xdist_group") is not None:
             continue
-        if item.location[0].startswith("tests/architecture/"):  # the parsed tree is shared
+        if item.nodeid.startswith("tests/architecture/"):  # the parsed tree is shared
             item.add_marker(pytest.mark.xdist_group("architecture"))
         elif _shares_a_fixture(item):
             item.add_marker(pytest.mark.xdist_group(item.location[0]))
@@ -68,7 +68,7 @@ def pytest_collection_modifyitems(items: list[Any]) -> Generator[None]:
 
 
 def _computes(item: Any) -> bool:
-    return item.location[0].startswith(COMPUTING)
+    return item.nodeid.startswith(COMPUTING)
 
 
 def _expected_ms(unit: list[Any]) -> int:
