@@ -292,6 +292,66 @@ async def test_it_waits_out_a_429_within_its_deadline() -> None:
     assert any("rate limit" in text for text in report.errors)
 
 
+def refuse_address(
+    venue: ScriptedVenue, status: int, times: int, headers: dict[str, str] | None = None
+) -> list[str]:
+    """The first so many requests of any kind are refused for rate; which they were."""
+    asked: list[str] = []
+    names = ("GET time", "time", "connect", *(n["list"] for n in (REST_NAMES, SOCKET_NAMES)))
+    body = {"code": -1003, "msg": "Too much request weight used"}
+
+    def note(name: str) -> None:
+        asked.append(name)
+        if len(asked) == times:
+            for one in names:
+                venue._scripts[one].clear()
+
+    async def rest(request: web.Request) -> web.Response:
+        note(request.path)
+        return json_response(body, status=status, headers=headers)
+
+    async def socket(at: web.WebSocketResponse, call: dict[str, Any]) -> None:
+        note(call["method"])
+        await reply(at, call, body, status=status)
+
+    for name in names:
+        is_rest = name == "connect" or name.startswith("GET")
+        venue.script(name, rest if is_rest else socket, times=1_000)
+    return asked
+
+
+@pytest.mark.parametrize("warmed", [False, True])
+async def test_after_a_429_without_a_time_it_asks_again_soon_and_seldom(warmed: bool) -> None:
+    """Its whole deadline is shorter than what the daemon waits; the limit is of the address."""
+    venue = ScriptedVenue(("BTCUSDT", "ETHUSDT"))
+    fill_with(venue, MANY)
+    async with ready(venue) as stop:
+        if warmed:
+            await stop.warm()
+        asked = refuse_address(venue, 429, 2)
+        report = await stop.cancel_and_verify(deadline_s=30)
+    assert report.verified_empty_ns is not None
+    assert report.verified_empty_ns - report.started_ns > 2_900_000_000, "1 s, then 2 s"
+    assert (len(asked), venue.open_orders()) == (2, [])
+
+
+@pytest.mark.parametrize(
+    ("status", "headers"),
+    [(418, {}), (418, {"Retry-After": "3600"}), (429, {"Retry-After": "3600"})],
+)
+async def test_a_ban_or_a_time_that_was_told_is_kept_by_both_routes(
+    status: int, headers: dict[str, str]
+) -> None:
+    """Also by new connections: the first refusal is the last request."""
+    venue = ScriptedVenue(("BTCUSDT", "ETHUSDT"))
+    fill_with(venue, 2)
+    asked = refuse_address(venue, status, 1_000, headers)
+    async with ready(venue) as stop:
+        report = await stop.cancel_and_verify(deadline_s=1)
+    assert (len(asked), report.verified_empty_ns, report.open_orders) == (1, None, None)
+    assert "before" in report.unasked
+
+
 async def test_a_wrong_clock_is_measured_again() -> None:
     venue = ScriptedVenue(("BTCUSDT", "ETHUSDT"))
     fill_with(venue, 2)
