@@ -62,7 +62,7 @@ def test_caps_fills_and_states_are_those_of_the_venue(chunk: int, kind: str) -> 
 
 def test_balances_that_held_a_trade_without_a_line_are_not_counted_twice() -> None:
     """An incident is resolved while a trade is owed: it was counted twice, and stopped us."""
-    play("bots", 60_620)
+    assert play("bots", 60_620).checker.fills
 
 
 @pytest.mark.parametrize("seed", [100, 107, 110, 120])
