@@ -80,7 +80,7 @@ def test_a_state_directory_that_was_never_used_is_latched_and_the_venue_is_asked
 ) -> None:
     """A daemon may be at its first start there, or the disk of one that has orders is away."""
     monkeypatch.setattr("daemon.direct_kill.DEADLINE_S", 0.3)
-    for name in ("CONFIG_DEADLINE_S", "LATCH_DEADLINE_S"):  # the disk is not slow, the machine may be
+    for name in ("CONFIG_DEADLINE_S", "LATCH_DEADLINE_S"):  # the machine may be slow
         monkeypatch.setattr(f"daemon.direct_kill.{name}", 60.0)
     (config.parent / "state" / "identity.json").unlink()
     told = direct_kill(
