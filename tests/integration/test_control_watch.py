@@ -196,7 +196,7 @@ def test_in_a_real_terminal(tmp_path: Path) -> None:
         return out.stdout
 
     def see(text: str) -> None:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + DEADLINE_S
         while text not in pane():
             assert time.monotonic() < deadline, f"{text!r} did not appear in:\n{pane()}"
             time.sleep(0.05)
@@ -217,7 +217,7 @@ def test_in_a_real_terminal(tmp_path: Path) -> None:
             see("verified empty 12.0 ms")
             assert port.kills[0][1] == "storm"
             subprocess.run([*tmux, "send-keys", "-t", "watch", "q"], check=True)
-            deadline = time.monotonic() + 10
+            deadline = time.monotonic() + DEADLINE_S
             while (
                 subprocess.run([*tmux, "has-session"], capture_output=True, check=False).returncode
                 == 0

@@ -59,6 +59,11 @@ def test_caps_fills_and_states_are_those_of_the_venue(chunk: int, kind: str) -> 
     assert counts["cuts"] > 0
 
 
+def test_balances_that_held_a_trade_without_a_line_are_not_counted_twice() -> None:
+    """An incident is resolved while a trade is owed: it was counted twice, and stopped us."""
+    play("bots", 60_620)
+
+
 @pytest.mark.parametrize("chunk", CHUNKS)
 def test_the_accountant_agrees_with_the_venues_books(chunk: int, tmp_path: Path) -> None:
     """The journals of such worlds verify; an order of a stranger is all that it may hold against

@@ -6,17 +6,17 @@ REST does the same for its own answers in `rest_session.py`, where the headers a
 from collections.abc import Callable
 
 from daemon.errors import BudgetEmpty, SeatrialError, VenueRefusal
-from daemon.model.inputs import Input, RateLimited
+from daemon.model.inputs import RateLimited
 from daemon.shell.link.governor import Governor
 from daemon.shell.process.clock import Clock
 from daemon.venues.faults import Fault
 
 
 class RateRefusals:
-    """One per link: what a socket is refused counts for all of its connections."""
+    """One per link or stop: what a socket is refused counts for all of its connections."""
 
     def __init__(
-        self, *, governor: Governor, clock: Clock, deliver: Callable[[Input], None]
+        self, *, governor: Governor, clock: Clock, deliver: Callable[[RateLimited], None]
     ) -> None:
         self.on_refused: Callable[[], None] = lambda: None
         """Called when a handshake is refused without a reason: a front may hide a ban, which REST

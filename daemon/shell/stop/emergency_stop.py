@@ -9,8 +9,9 @@ Rules of this file:
 2. "Empty" means that two listings in a row showed no order of ours; nothing less is reported.
 3. It has two routes, the WebSocket API and REST; what fails on one is tried on the other at once.
 4. Until the deadline it never gives up: 5xx, timeouts, lost sockets and clock refusals are tried
-   again, 429 and 418 when the venue allows. A route that does not work on this machine (a library
-   that cannot be imported, no file descriptor left) is a route that failed.
+   again, 429 and 418 when the venue allows (rule 7 of `governor.py` where it names no time). A
+   route that does not work on this machine (a library that cannot be imported, no file descriptor
+   left) is a route that failed.
 """
 
 import contextlib
