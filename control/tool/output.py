@@ -22,7 +22,7 @@ import time
 from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
-    import queue
+    import threading
 
 WAIT_S = 1.0
 """So long in all a command that has done its deed waits for its words to be taken."""
@@ -38,7 +38,9 @@ class _Target:
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
-        self._words: queue.Queue[bytes] | None = None
+        self._words: list[bytes] = []
+        self._turn: threading.Condition | None = None
+        """Held by whoever touches what waits; None while there is no writing thread."""
         self._waiting = 0
         self.fault: OSError | None = None
 
@@ -58,45 +60,46 @@ class _Target:
         """Queue it for the writing thread; never blocks, never raises."""
         if self.fault is not None or self._waiting > _WAITING_BYTES_MAX:
             return
-        if self._words is None and not self._start():
-            return
-        if self._words is not None:
-            self._waiting += len(data)
-            self._words.put(data)
+        turn = self._turn or self._start()
+        if turn is not None:
+            with turn:
+                self._waiting += len(data)
+                self._words.append(data)
+                turn.notify_all()
 
     def drain(self, until_s: float) -> None:
         """Wait until the thread has written everything, or until the deadline."""
-        words = self._words
-        if words is None:
-            return
-        with words.all_tasks_done:
-            words.all_tasks_done.wait_for(
-                lambda: not words.unfinished_tasks, max(0.0, until_s - time.monotonic())
-            )
+        turn = self._turn
+        if turn is not None:
+            with turn:
+                turn.wait_for(lambda: not self._waiting, max(0.0, until_s - time.monotonic()))
 
-    def _start(self) -> bool:
-        # Imported here: the first word comes after the deed, and so do its imports.
-        import queue  # noqa: PLC0415 - see above
+    def _start(self) -> "threading.Condition | None":
+        # Imported here: the first word comes after the deed, and so does its import.
         import threading  # noqa: PLC0415 - see above
 
-        self._words = queue.Queue()
-        writer = threading.Thread(target=self._run, name="seatrial-words", daemon=True)
+        turn = threading.Condition()
+        writer = threading.Thread(
+            target=self._run, args=(turn,), name="seatrial-words", daemon=True
+        )
         try:
             writer.start()
         except RuntimeError:  # no thread is to be had: the words are lost, the deed is not
             self.fault = OSError(errno.EAGAIN, "no thread")
-            self._words = None
-            return False
-        return True
+            return None
+        self._turn = turn
+        return turn
 
-    def _run(self) -> None:
-        words = self._words
-        while words is not None:
-            data = words.get()
+    def _run(self, turn: "threading.Condition") -> None:
+        while True:
+            with turn:
+                turn.wait_for(lambda: self._words)
+                data = self._words.pop(0)
             if self.fault is None:
                 self.write(data)
-            self._waiting -= len(data)
-            words.task_done()
+            with turn:
+                self._waiting -= len(data)
+                turn.notify_all()
 
     def _until_writable(self) -> None:
         import select  # noqa: PLC0415 - hardly ever needed

@@ -62,16 +62,15 @@ _HEAD_DIGITS = 20
 NO_DIGEST = "0" * 16
 """The digest of an id that was made where no head was known: it proves nothing."""
 _PAIRS = tuple(high + low for high in _DIGITS for low in _DIGITS)
-_NUMBER = re.compile(r"[0-9a-z]+")
+_NUMBER = r"[0-9a-z]+"
 _NEW = re.compile(
     r"st([0-9a-z]{6})([ocrak])(?:([0-9a-z]{3})([0-9a-z]{3})|([0-9a-z]{5})-)"
     r"([0-9a-z]{5})([0-9a-z]{16})",
     re.ASCII,
 )
-_WITHOUT_DIGEST = re.compile(
-    r"st([0-9a-z]{6})([oc])([0-9a-z]{3,8})([0-9a-z]{3})([0-9a-z]{5})", re.ASCII
-)
-_OLD = re.compile(r"st([0-9a-z]{6})-([0-9a-z]+)-([0-9a-z]+)(-c)?", re.ASCII)
+_WITHOUT_DIGEST = r"st([0-9a-z]{6})([oc])([0-9a-z]{3,8})([0-9a-z]{3})([0-9a-z]{5})"
+_OLD = r"st([0-9a-z]{6})-([0-9a-z]+)-([0-9a-z]+)(-c)?"
+"""Compiled when they are first met: a stop waits for every import."""
 
 
 def base36(number: int) -> str:
@@ -144,7 +143,7 @@ def run_id(instance: str, run_number: int, nonce: str = "") -> RunId:
 def run_number_of(run: str) -> int:
     """The boot count in a run id of any build; 0 where there is none."""
     parts = run.split("-")
-    return int(parts[1], 36) if len(parts) > 1 and _NUMBER.fullmatch(parts[1]) else 0
+    return int(parts[1], 36) if len(parts) > 1 and re.fullmatch(_NUMBER, parts[1]) else 0
 
 
 class ParsedId(NamedTuple):
@@ -172,11 +171,11 @@ def parse_id(shown: str) -> ParsedId | None:
         instance, kind, run, nonce, wide_run, counter, digest = found.groups()
         number = int(run or wide_run, 36)
         return ParsedId(instance, kind, number, nonce or "", int(counter, 36), digest)
-    found = _WITHOUT_DIGEST.fullmatch(shown)
+    found = re.fullmatch(_WITHOUT_DIGEST, shown)
     if found is not None:
         instance, kind, run, nonce, counter = found.groups()
         return ParsedId(instance, kind, int(run, 36), nonce, int(counter, 36))
-    found = _OLD.fullmatch(shown)
+    found = re.fullmatch(_OLD, shown)
     if found is None:
         return None
     instance, run, counter, suffix = found.groups()

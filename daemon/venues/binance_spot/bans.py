@@ -10,12 +10,11 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-_UNTIL_NUMBER = re.compile(r"\buntil\W{0,4}(\d{10,19})(?:\.\d*)?(?!\d)", re.IGNORECASE)
-_UNTIL_DATE = re.compile(
-    r"\buntil\W{0,4}(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)(?:\.\d*)?(?: ?(?:Z|UTC))?", re.IGNORECASE
-)
-_SECONDS = re.compile(r"\d{1,9}(?:\.\d{1,9})?")
-_EPOCH = re.compile(r"\d{10,19}")
+_UNTIL_NUMBER = r"(?i)\buntil\W{0,4}(\d{10,19})(?:\.\d*)?(?!\d)"
+_UNTIL_DATE = r"(?i)\buntil\W{0,4}(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)(?:\.\d*)?(?: ?(?:Z|UTC))?"
+_SECONDS = r"\d{1,9}(?:\.\d{1,9})?"
+_EPOCH = r"\d{10,19}"
+"""Compiled when a refusal is met: a stop waits for every import."""
 
 
 def epoch_ms(value: int) -> int:
@@ -28,8 +27,8 @@ def epoch_ms(value: int) -> int:
 
 def until_ms_in(text: str) -> int:
     """The latest "until" of a refusal's text, as in `IP banned until 1500000000000`."""
-    found = [epoch_ms(int(number)) for number in _UNTIL_NUMBER.findall(text)]
-    found += [_of_date(date, datetime.fromisoformat) for date in _UNTIL_DATE.findall(text)]
+    found = [epoch_ms(int(number)) for number in re.findall(_UNTIL_NUMBER, text)]
+    found += [_of_date(date, datetime.fromisoformat) for date in re.findall(_UNTIL_DATE, text)]
     return max(found, default=0)
 
 
@@ -38,10 +37,10 @@ def retry_at_ms(header: str | None, now_ms: int) -> int:
     text = (header or "").strip()
     if not text.isascii():
         return 0
-    if _SECONDS.fullmatch(text):
+    if re.fullmatch(_SECONDS, text):
         whole, _, part = text.partition(".")
         return now_ms + int(whole) * 1_000 + (1_000 if part else 0)
-    if _EPOCH.fullmatch(text):
+    if re.fullmatch(_EPOCH, text):
         return epoch_ms(int(text))
     if not text:
         return 0
