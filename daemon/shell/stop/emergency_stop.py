@@ -36,7 +36,6 @@ from daemon.model.ids import (
     is_ours,
     request_id,
 )
-from daemon.model.inputs import RateLimited
 from daemon.model.time_text import date_text
 from daemon.shell.link.link_config import VenueEndpoints
 from daemon.shell.process.clock import Clock
@@ -437,13 +436,13 @@ class EmergencyStop:
             return self._adapter.fault(error.status, error.code, error.message)
         return Fault(outcome=Outcome.UNKNOWN, status=0, code=0, message=str(error))
 
-    def _limited(self, limited: RateLimited) -> None:
+    def _limited(self, scope: str, until_ns: int, reason: str) -> None:
         if len(self._limits_told) < _ERRORS_MAX:
-            self._limits_told.append(f"rate limit ({limited.scope}): {limited.reason}")
-        if limited.scope in {"ban", "weight"}:
+            self._limits_told.append(f"rate limit ({scope}): {reason}")
+        if scope in {"ban", "weight"}:
             now_ns = self._clock.now_ns()
-            self._rest.governor.pause(limited.scope, limited.until_ns, now_ns)
-            self._socket.governor.pause(limited.scope, limited.until_ns, now_ns)
+            self._rest.governor.pause(scope, until_ns, now_ns)
+            self._socket.governor.pause(scope, until_ns, now_ns)
 
 
 async def _alone(route: EmergencyTransport, call: Call) -> Any:

@@ -6,7 +6,7 @@ Rules of this file:
 3. A signer never shows its secret: no repr, no attribute with the key's text.
 """
 
-import base64
+import binascii
 import hashlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
@@ -65,7 +65,7 @@ class Ed25519Signer:
 
     def sign(self, payload: bytes) -> str:
         """The Ed25519 signature of `payload` in base64."""
-        return base64.b64encode(self._key.sign(payload)).decode("ascii")
+        return binascii.b2a_base64(self._key.sign(payload), newline=False).decode("ascii")
 
 
 _JSON_WORDS = {True: "true", False: "false"}
