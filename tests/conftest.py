@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.support.ports import kept_port
+
 # Machines of CI are shared: slow generation says nothing about the code under test.
 settings.register_profile(
     "fixed", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
@@ -18,6 +20,12 @@ settings.register_profile(
     "search", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
+
+
+@pytest.fixture
+def unused_tcp_port() -> int:
+    """A port on which nobody listens, and nobody will while the tests run."""
+    return kept_port()
 
 
 @pytest.hookimpl(wrapper=True)

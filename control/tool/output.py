@@ -39,9 +39,9 @@ class _Target:
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._words: list[bytes] = []
-        self._turn: threading.Condition | None = None
-        """Held by whoever touches what waits; None while there is no writing thread."""
         self._waiting = 0
+        self._moved: threading.Condition | None = None
+        """Whoever adds words or writes them holds it; None: nothing was queued yet."""
         self.fault: OSError | None = None
 
     def write(self, data: bytes) -> None:
@@ -60,46 +60,47 @@ class _Target:
         """Queue it for the writing thread; never blocks, never raises."""
         if self.fault is not None or self._waiting > _WAITING_BYTES_MAX:
             return
-        turn = self._turn or self._start()
-        if turn is not None:
-            with turn:
+        if self._moved is None and not self._start():
+            return
+        if self._moved is not None:
+            with self._moved:
                 self._waiting += len(data)
                 self._words.append(data)
-                turn.notify_all()
+                self._moved.notify_all()
 
     def drain(self, until_s: float) -> None:
         """Wait until the thread has written everything, or until the deadline."""
-        turn = self._turn
-        if turn is not None:
-            with turn:
-                turn.wait_for(lambda: not self._waiting, max(0.0, until_s - time.monotonic()))
+        moved = self._moved
+        if moved is not None:
+            with moved:
+                moved.wait_for(lambda: not self._waiting, max(0.0, until_s - time.monotonic()))
 
-    def _start(self) -> "threading.Condition | None":
-        # Imported here: the first word comes after the deed, and so does its import.
+    def _start(self) -> bool:
+        # Imported here: the first word comes after the deed, and so do its imports.
         import threading  # noqa: PLC0415 - see above
 
-        turn = threading.Condition()
-        writer = threading.Thread(
-            target=self._run, args=(turn,), name="seatrial-words", daemon=True
-        )
+        self._moved = threading.Condition()
+        writer = threading.Thread(target=self._run, name="seatrial-words", daemon=True)
         try:
             writer.start()
         except RuntimeError:  # no thread is to be had: the words are lost, the deed is not
             self.fault = OSError(errno.EAGAIN, "no thread")
-            return None
-        self._turn = turn
-        return turn
+            self._moved = None
+            return False
+        return True
 
-    def _run(self, turn: "threading.Condition") -> None:
-        while True:
-            with turn:
-                turn.wait_for(lambda: self._words)
-                data = self._words.pop(0)
+    def _run(self) -> None:
+        moved = self._moved
+        while moved is not None:
+            with moved:
+                moved.wait_for(lambda: self._words)
+                data = b"".join(self._words)
+                self._words.clear()
             if self.fault is None:
                 self.write(data)
-            with turn:
+            with moved:
                 self._waiting -= len(data)
-                turn.notify_all()
+                moved.notify_all()
 
     def _until_writable(self) -> None:
         import select  # noqa: PLC0415 - hardly ever needed

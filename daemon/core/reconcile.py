@@ -108,7 +108,7 @@ def compare(
         *_vanished(books, snapshot, asked_ns, settle_ns),
         *_ended(books, snapshot, asked_ns, ended_settle_ns, instance),
     ]
-    owed = frozenset(_owed(books, assets, asked_ns, settle_ns))
+    owed = frozenset(owed_assets(books, assets, asked_ns, settle_ns))
     balances = list(_balances(books, snapshot, basis, asked_mark))
     balances = [_named(one, balances, basis, assets, owed) for one in balances]
     if snapshot.unread:  # fills of ours may be in what is left to read
@@ -197,8 +197,11 @@ def _balances(
             )
 
 
-def _owed(books: Books, assets: Assets, asked_ns: int, settle_ns: int) -> Iterator[str]:
-    """Assets whose balance may be ahead of our books: a fill is announced, and its trade is not."""
+def owed_assets(books: Books, assets: Assets, asked_ns: int, settle_ns: int) -> Iterator[str]:
+    """Assets whose balance may be ahead of our books: a fill is announced, and its trade is not.
+
+    An announcement that is older than `settle_ns` excuses nothing any more.
+    """
     for order in books.open.values():
         if order.venue_cum_qty > order.cum_qty and asked_ns - order.ts_updated_ns < settle_ns:
             yield from assets.pairs.get(order.instrument_id, ())

@@ -17,7 +17,7 @@ from daemon.core.command_errors import CommandErrorCode
 from daemon.core.execution import Execution
 from daemon.core.lost_history import history_after, take_lost
 from daemon.core.made_reports import as_recovered
-from daemon.core.reconcile import Assets, Difference, Suspects, Weighed, compare
+from daemon.core.reconcile import Assets, Difference, Suspects, Weighed, compare, owed_assets
 from daemon.core.retry import backoff_ns
 from daemon.core.turn_context import TurnContext
 from daemon.model import journal_records as journal
@@ -190,11 +190,10 @@ class ReconciliationRounds:
         take_lost(ctx, self._execution, snapshot)
         recovered, adopted = self._digest(snapshot, running.asked_ns)
         ledger = ctx.ledger
-        rebase, self._rebase = self._rebase, False
         differences: tuple[Difference, ...] = compare(
             ctx.books,
             snapshot,
-            basis={} if rebase else ledger.basis,
+            basis={} if self._rebase else ledger.basis,
             asked_ns=running.asked_ns,
             asked_mark=running.asked_mark,
             instance=ctx.config.instance,
@@ -204,7 +203,9 @@ class ReconciliationRounds:
             trades_after=running.trades_after,
         )
         weighed = self._suspects.weigh(differences, ctx.books, ctx.now_ns)
-        set_basis = rebase or not ledger.basis
+        is_due = self._rebase or not ledger.basis
+        set_basis = is_due and not self._is_ahead(snapshot, running.asked_ns)
+        self._rebase = is_due and not set_basis
         balances = ledger.whole(snapshot.balances)
         ledger.reconciled(balances, ctx.now_ns, rebase=set_basis)
         ledger.accept(weighed.accepted)
@@ -227,7 +228,7 @@ class ReconciliationRounds:
         self._answer(weighed, stands)
         if stands is None:
             self.last_clean_ns = ctx.now_ns
-        waiting = weighed.waiting or bool(snapshot.unread)
+        waiting = weighed.waiting or bool(snapshot.unread) or self._rebase
         self._looks = self._looks + 1 if waiting else 0
         if waiting:
             config = ctx.config
@@ -260,6 +261,8 @@ class ReconciliationRounds:
             return Obstacle(NotReady.NOT_CLEAN, shown)
         if snapshot.unread:
             return Obstacle(NotReady.UNREAD, snapshot.unread)
+        if self._rebase:
+            return Obstacle(NotReady.TO_CONFIRM, "a trade is owed: no balances are taken over yet")
         return Obstacle(NotReady.TO_CONFIRM, shown) if weighed.waiting else None
 
     def _refuse_commands(self, why: str) -> None:
@@ -311,6 +314,13 @@ class ReconciliationRounds:
         execution.foreign.clear()
         adopted = max(0, len(ctx.books.orders) - orders_before)
         return ctx.ledger.session.fills - before, adopted
+
+    def _is_ahead(self, snapshot: VenueSnapshot, asked_ns: int) -> bool:
+        """Whether its balances may hold a trade that is not booked: it would then count twice."""
+        ctx = self._ctx
+        settle_ns = ctx.config.unknown_settle_ns
+        owed = owed_assets(ctx.books, self._assets(), asked_ns, settle_ns)
+        return bool(snapshot.unread) or next(owed, None) is not None
 
     def _assets(self) -> Assets:
         """What we trade and what caps speak of; the rest of the account is somebody else's."""

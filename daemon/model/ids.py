@@ -62,15 +62,15 @@ _HEAD_DIGITS = 20
 NO_DIGEST = "0" * 16
 """The digest of an id that was made where no head was known: it proves nothing."""
 _PAIRS = tuple(high + low for high in _DIGITS for low in _DIGITS)
-_NUMBER = r"[0-9a-z]+"
 _NEW = re.compile(
     r"st([0-9a-z]{6})([ocrak])(?:([0-9a-z]{3})([0-9a-z]{3})|([0-9a-z]{5})-)"
     r"([0-9a-z]{5})([0-9a-z]{16})",
     re.ASCII,
 )
+# Compiled when they are first needed: a stop waits for every import.
 _WITHOUT_DIGEST = r"st([0-9a-z]{6})([oc])([0-9a-z]{3,8})([0-9a-z]{3})([0-9a-z]{5})"
 _OLD = r"st([0-9a-z]{6})-([0-9a-z]+)-([0-9a-z]+)(-c)?"
-"""Compiled when they are first met: a stop waits for every import."""
+_NUMBER = r"[0-9a-z]+"
 
 
 def base36(number: int) -> str:

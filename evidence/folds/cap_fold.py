@@ -33,7 +33,8 @@ from evidence.folds.exposure_fold import (
 )
 from evidence.folds.histogram import Histogram
 from evidence.folds.journal_fold import Handler, Recent
-from evidence.folds.order_fold import ABSENT_OUTCOMES, TERMINAL, reference_price_of
+from evidence.folds.order_fold import ABSENT_OUTCOMES, TERMINAL
+from evidence.read.decision_inputs import reference_price_of
 from evidence.read.exact_amounts import (
     NS_PER_MS,
     ZERO,

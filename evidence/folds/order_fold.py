@@ -18,7 +18,7 @@ import msgspec
 from evidence.folds.exposure_fold import first_before, oco_of
 from evidence.folds.histogram import Histogram, Series
 from evidence.folds.journal_fold import Handler
-from evidence.read.decision_inputs import stated
+from evidence.read.decision_inputs import reference_price_of
 from evidence.read.exact_amounts import ZERO, AmountTextError, amount, amount_or_zero, text_of
 from evidence.read.integrity import Faults
 from evidence.read.journal_lines import (
@@ -34,6 +34,7 @@ from evidence.read.journal_lines import (
     OrderRejectLine,
     OrderResolvedLine,
     OrderStateLine,
+    RunStartLine,
     TimeoutLine,
 )
 from evidence.read.order_ids import counter_of
@@ -96,11 +97,18 @@ class Trail(msgspec.Struct):
     """Whether it works again after an end, and no line has told that it is held again."""
     is_replaced: bool = False
     """Whether it was to be replaced: the refusal of that is a row of the order in its place."""
+    is_cut_off: bool = False
+    """Whether its end is a run's last line, cut off by a kill: none could follow that says why."""
 
     @property
     def is_ended(self) -> bool:
         """Whether later lines prove an end."""
         return self.state in TERMINAL or self.outcome in ABSENT_OUTCOMES
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether its lines say why the venue never had it, or were cut off before they could."""
+        return bool(self.reject_code) or self.outcome in ABSENT_OUTCOMES or self.is_cut_off
 
 
 class JournalledFill(msgspec.Struct):
@@ -139,10 +147,12 @@ class OrdersFold:
         self.latency = {name: Histogram() for name in ("sent", "acked", "filled", "unknown")}
         self.rate = Series()
         self._minted: dict[str, int] = {}
+        self._unshown: tuple[int, Trail] | None = None  # the last end unseen by the venue, its seq
 
     def handlers(self) -> Mapping[type[JournalLine], Handler]:
         """All the types that an order's life consists of."""
         return {
+            RunStartLine: self._run_start,
             OrderApprovedLine: self._approved,
             OrderDeniedLine: self._denied,
             OrderStateLine: self._state,
@@ -170,6 +180,10 @@ class OrdersFold:
 
     def _problem(self, kind: str, record: JournalLine, what: str) -> None:
         self.problems.note(kind, f"seq {record.seq}", what)
+
+    def _run_start(self, record: RunStartLine) -> None:
+        if self._unshown is not None and self._unshown[0] + 1 == record.seq:
+            self._unshown[1].is_cut_off = True
 
     def _approved(self, record: OrderApprovedLine) -> None:
         self._count("approved")
@@ -242,6 +256,8 @@ class OrdersFold:
         elif trail.order_id and record.new not in {"REJECTED", "UNKNOWN"}:
             self._acked(trail, record.ts_ns)
         if trail.is_ended:
+            if not (record.source or trail.order_id or trail.exec_ids):
+                self._unshown = record.seq, trail
             self._end(trail, record.ts_ns)
 
     def _claimed(self, trail: Trail, record: OrderStateLine) -> None:
@@ -259,7 +275,7 @@ class OrdersFold:
     def _reopen(self, trail: Trail) -> None:
         self.finished.pop(trail.client_order_id, None)
         self.open[trail.client_order_id] = trail
-        trail.is_reopened, trail.outcome = True, ""
+        trail.is_reopened, trail.is_cut_off, trail.outcome = True, False, ""
         if trail.ended_ns:
             self.ends[trail.state] = self.ends.get(trail.state, 0) - 1
             trail.ended_ns = 0
@@ -400,11 +416,7 @@ class OrdersFold:
         elif trail.state == "FILLED" and trail.cum_qty < trail.qty:
             what = f"{cid}: FILLED, but fills sum to {booked} of {text_of(trail.qty)}"
             self.problems.note("fills_absent", place, what)
-        if (
-            trail.state == "REJECTED"
-            and not trail.reject_code
-            and trail.outcome not in ABSENT_OUTCOMES
-        ):
+        if trail.state == "REJECTED" and not trail.is_refused:
             self.problems.note("reject_absent", place, f"{cid}: REJECTED without a reject line")
 
     def audit(self) -> Faults:
@@ -446,14 +458,6 @@ class OrdersFold:
             },
             "rate": self.rate.plain(),
         }
-
-
-def reference_price_of(decision: Mapping[str, Any]) -> Decimal:
-    """The middle of the book that a decision states, or zero."""
-    try:
-        return (amount(stated(decision, "bid")) + amount(stated(decision, "ask"))) / 2
-    except AmountTextError:
-        return ZERO
 
 
 def _follows(old: str, trail: Trail) -> bool:

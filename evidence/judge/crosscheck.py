@@ -141,7 +141,7 @@ def _match_orders(
 
 def _is_explained_absence(trail: Trail) -> bool:
     """Whether an order may be absent from the ledger: rejected, proven absent, or never sent."""
-    return trail.outcome in ABSENT_OUTCOMES or bool(trail.reject_code) or trail.state == "REJECTED"
+    return trail.is_refused or trail.state == "REJECTED"
 
 
 def _order_differences(

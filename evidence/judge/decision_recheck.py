@@ -27,7 +27,12 @@ from evidence.judge.replayed_books import (
     within,
 )
 from evidence.judge.risk_contexts import RiskContexts
-from evidence.read.decision_inputs import UndecidableError, number_of, wish_of
+from evidence.read.decision_inputs import (
+    CapsAndFilters,
+    UndecidableError,
+    number_of,
+    wish_of,
+)
 from evidence.read.exact_amounts import (
     ZERO,
     AmountTextError,
@@ -142,9 +147,10 @@ class DecisionsFold:
         inputs: Mapping[str, Any] = record.decision
         try:
             inputs = self.contexts.resolved(record.decision)
-            again = Redecision(inputs)
+            terms = self.contexts.terms_of(inputs)
+            again = Redecision(inputs, terms)
             mine = again.verdict()
-            wrong = [*_line_differences(record, again, said), *self._inputs(record, inputs)]
+            wrong = [*_line_differences(record, again, said), *self._inputs(record, inputs, terms)]
         except UNDECIDABLE as error:
             self._disagree("undecidable", record, f"{name}: {error}")
             self._explain(record, name, said, inputs, [str(error)])
@@ -179,10 +185,13 @@ class DecisionsFold:
 
     # ------------------------------------------------------------------ inputs
     def _inputs(
-        self, record: OrderApprovedLine | OrderDeniedLine, inputs: Mapping[str, Any]
+        self,
+        record: OrderApprovedLine | OrderDeniedLine,
+        inputs: Mapping[str, Any],
+        terms: CapsAndFilters | None,
     ) -> list[str]:
         """Compare what the decision states of our books with the lines before it."""
-        wrong = self.contexts.differences(inputs)
+        wrong = self.contexts.differences(inputs, terms)
         if inputs["caps"] is None and "attempts" not in inputs:
             return wrong  # a wish for a stranger: the rules end at the seventh; it states no more
         if inputs.get("filters") is None and "position" not in inputs:
@@ -221,18 +230,16 @@ class DecisionsFold:
         while book.traded and book.traded[0][0] < now_ns - WINDOWS_NS[3]:
             book.traded_qty -= book.traded.popleft()[1]
         oco, first = oco_of(listed), first_before(listed)
-        buys, sells = (book.prices(is_buy=is_buy, without=first) for is_buy in (True, False))
-        mine: dict[str, Decimal | int | None] = {
-            "position": book.position,
-            "buys_open": book.open_qty(is_buy=True, without=oco),
-            "sells_open": book.open_qty(is_buy=False, without=oco),
-            "traded_qty": book.traded_qty,
-            "unknown_orders": sum(hold.is_unknown for hold in book.holds.values()),
-            "symbol_minute": within(book.minute_ns, WINDOWS_NS[1], now_ns),
+        last_minute = within(book.minute_ns, WINDOWS_NS[1], now_ns)
+        unknown = [hold for hold in book.holds.values() if hold.is_unknown]
+        pairs: dict[str, tuple[Any, Decimal | int | None]] = {
+            "position": (inputs["position"], book.position),
+            "buys_open": (inputs["buys_open"], book.open_qty(is_buy=True, without=oco)),
+            "sells_open": (inputs["sells_open"], book.open_qty(is_buy=False, without=oco)),
+            "traded_qty": (inputs["traded_qty"], book.traded_qty),
+            "unknown_orders": (inputs["unknown_orders"], len(unknown)),
+            "symbol_minute": (inputs["symbol_minute"], last_minute),
         }
-        pairs = {key: (inputs[key], value) for key, value in mine.items()}
-        covered = inputs.get("covered", ("0", "0"))
-        sides = [book.covered(is_buy=is_buy, without=oco) for is_buy in (True, False)]
         self._covers = self._covers or "cover" in inputs
         ahead = book.holds.get(first)
         if self._covers and (ahead is not None or not first):
@@ -240,14 +247,17 @@ class DecisionsFold:
             is_against = ahead is not None and ahead.is_buy is not (inputs["side"] == "BUY")
             brings = ahead.leaves if ahead is not None and is_against else ZERO
             pairs["cover"] = (inputs.get("cover", "0"), brings)
-        return pairs | {
-            "covered buys": (covered[0], sides[0]),
-            "covered sells": (covered[1], sides[1]),
-            "orders_open of the symbol": (inputs["orders_open"][0], len(book.holds)),
-            "orders_open in total": (inputs["orders_open"][2], len(self.replay.holds)),
-            "highest own buy": (inputs["own_px"][0], max(buys, default=None)),
-            "lowest own sell": (inputs["own_px"][1], min(sells, default=None)),
-        }
+        covered = inputs.get("covered", ("0", "0"))
+        pairs["covered buys"] = (covered[0], book.covered(is_buy=True, without=oco))
+        pairs["covered sells"] = (covered[1], book.covered(is_buy=False, without=oco))
+        of_symbol, own_px = inputs["orders_open"], inputs["own_px"]
+        pairs["orders_open of the symbol"] = (of_symbol[0], len(book.holds))
+        pairs["orders_open in total"] = (of_symbol[2], len(self.replay.holds))
+        buys = book.prices(is_buy=True, without=first)
+        pairs["highest own buy"] = (own_px[0], max(buys, default=None))
+        sells = book.prices(is_buy=False, without=first)
+        pairs["lowest own sell"] = (own_px[1], min(sells, default=None))
+        return pairs
 
     def _other_differences(self, inputs: Mapping[str, Any], instrument_id: str) -> list[str]:
         others, wrong = inputs["others"], []
@@ -305,11 +315,10 @@ def _line_differences(
     inputs, wrong = record.decision, []
     if inputs.get("verdict") != said:
         wrong.append(f"its decision says {inputs.get('verdict')}, the line {said}")
-    wrong += [
-        f"{key}: {inputs.get(key)} decided, {getattr(record, key)} written"
-        for key in ("instrument_id", "side", "order_type")
-        if inputs.get(key) != getattr(record, key)
-    ]
+    for key in ("instrument_id", "side", "order_type"):
+        decided, written = inputs.get(key), getattr(record, key)
+        if decided != written:
+            wrong.append(f"{key}: {decided} decided, {written} written")
     if "strategy_id" in inputs and inputs["strategy_id"] != record.strategy_id:
         wrong.append(f"strategy {inputs['strategy_id']} decided, {record.strategy_id} written")
     pairs = [("price", record.price, inputs.get("price"))]
@@ -321,11 +330,9 @@ def _line_differences(
     else:
         pairs.append(("quantity", record.qty, inputs.get("qty")))
         wrong += _context_differences(record, again)
-    wrong += [
-        f"{what}: {decided} decided, {written} written"
-        for what, written, decided in pairs
-        if not _is_same(written, decided)
-    ]
+    for what, written, decided in pairs:
+        if not _is_same(written, decided):
+            wrong.append(f"{what}: {decided} decided, {written} written")
     return wrong
 
 
@@ -348,10 +355,12 @@ def _context_differences(
 
 def _is_same(written: object, decided: object) -> bool:
     """Whether two texts are the same amount; if they are no amounts (NaN), the same text."""
+    if written == decided:
+        return True
     try:
         return wish_of(written, "") == wish_of(decided, "")
     except UndecidableError:
-        return written == decided
+        return False
 
 
 # ---------------------------------------------------------------------- the command

@@ -42,12 +42,29 @@ class RecordedInputs(StatedInputs):
         return value
 
 
+class AskedCaps(dict[str, Decimal]):
+    """Caps that are told of whenever they are asked for."""
+
+    def __init__(
+        self, caps: Mapping[str, Decimal], of: str, tell: Callable[[str, object], None]
+    ) -> None:
+        super().__init__()
+        self._caps, self._of, self._tell = caps, of, tell
+
+    def __getitem__(self, key: str) -> Decimal:
+        limit = self._caps[key]
+        self._tell(f"{key} ({self._of})", limit)
+        return limit
+
+
 class Traced(Redecision):
     """Decides as its base does, and remembers what it asked for, in order."""
 
     def __init__(self, inputs: Mapping[str, Any]) -> None:
         self.asked: dict[str, object] = {}
         super().__init__(inputs)
+        self.cap = AskedCaps(self.cap, "cap of the symbol", self._remember)
+        self.portfolio_cap = AskedCaps(self.portfolio_cap, "cap", self._remember)
 
     def _remember(self, name: str, value: object) -> None:
         self.asked.pop(name, None)
@@ -56,18 +73,6 @@ class Traced(Redecision):
     def stated_in(self, inputs: Mapping[str, Any]) -> StatedInputs:
         """The inputs, each remembered when it is asked for."""
         return RecordedInputs(super().stated_in(inputs), self._remember)
-
-    def cap(self, key: str) -> Decimal:
-        """A cap of the symbol, remembered."""
-        limit = super().cap(key)
-        self._remember(f"{key} (cap of the symbol)", limit)
-        return limit
-
-    def portfolio_cap(self, key: str) -> Decimal:
-        """A cap of the portfolio, remembered."""
-        limit = super().portfolio_cap(key)
-        self._remember(f"{key} (cap)", limit)
-        return limit
 
 
 class Disagreement(msgspec.Struct, frozen=True):

@@ -19,7 +19,6 @@ from evidence.read.decision_inputs import (
     flat,
     in_windows,
     is_positive,
-    is_unset,
     limit_of,
     number_of,
 )
@@ -35,15 +34,6 @@ MESSAGE_RATES = ("messages_per_second", "messages_per_minute")
 BOT_PREFIX = "bot:"
 """A bot's orders carry the strategy id `bot:NAME`."""
 PEOPLE = frozenset({"operator", "engine"})
-REQUIRED_OF_PORTFOLIO = (
-    "numeraire", "messages_per_second_cancel_reserve", "messages_per_minute_cancel_reserve",
-    "venue_budget_percent_max", "order_to_trade_ratio_max", "loss_session_numeraire_max",
-    "loss_day_numeraire_max", "drawdown_numeraire_max", "loss_streak_max",
-    "executions_without_human_max", "venue_reject_streak_max", "duplicate_window_ms",
-    "clock_offset_ms_max", "clock_age_ms_max", "valuation_age_ms_max",
-)  # fmt: skip
-REQUIRED_OF_SYMBOL = ("collar_bps_max", "market_slippage_bps", "market_data_age_ms_max")
-"""Caps whose zero does not deny by arithmetic: unset is told as such."""
 
 
 class Redecision(FilterRules):
@@ -110,10 +100,10 @@ class Redecision(FilterRules):
         offset_ns, round_trip_ns, sampled_ns = self.row("clock", 3)
         if sampled_ns < 0:
             return "clock_unknown"
-        if self.now_ns - sampled_ns > self.portfolio_cap("clock_age_ms_max") * NS_PER_MS:
+        if self.now_ns - sampled_ns > self.portfolio_cap["clock_age_ms_max"] * NS_PER_MS:
             return "clock_stale"
         drift_ns = 2 * abs(offset_ns) + round_trip_ns
-        if drift_ns > 2 * self.portfolio_cap("clock_offset_ms_max") * NS_PER_MS:
+        if drift_ns > 2 * self.portfolio_cap["clock_offset_ms_max"] * NS_PER_MS:
             return "clock_drift"
         return ""
 
@@ -122,9 +112,7 @@ class Redecision(FilterRules):
         caps = self.inputs["caps"]
         if caps is None:
             return "symbol_not_allowed"
-        if True in map(is_unset, map(self.portfolio_caps.get, REQUIRED_OF_PORTFOLIO)):
-            return "cap_not_set"
-        if True in map(is_unset, map(self.caps.get, REQUIRED_OF_SYMBOL)):
+        if self.terms.lacks_a_cap:
             return "cap_not_set"
         if self.inputs["filters"] is None:
             return "instrument_unknown"
@@ -171,7 +159,7 @@ class Redecision(FilterRules):
         """Rules 18-21, and the order's price."""
         reason = self._book_and_reference()
         if not reason and self.is_pegged:
-            edge = self.cap("collar_bps_max")
+            edge = self.cap["collar_bps_max"]
             self.px = self.ref * (BPS + (edge if self.is_buy else -edge)) / BPS
         return reason
 
@@ -179,7 +167,7 @@ class Redecision(FilterRules):
         bid_text = self.inputs["bid"]
         if bid_text is None or self.amount_at("bid") <= 0:
             return "no_market_data"
-        oldest_ns = self.now_ns - self.cap("market_data_age_ms_max") * NS_PER_MS
+        oldest_ns = self.now_ns - self.cap["market_data_age_ms_max"] * NS_PER_MS
         if self.whole("top_ns") < oldest_ns:
             return "stale_market_data"
         bid, ask = self.amount_at("bid"), self.amount_at("ask")
@@ -221,22 +209,22 @@ class Redecision(FilterRules):
         executions, rejects, losses = self.row("streaks", 3)
         if self.inputs["strategy_id"] in PEOPLE and self.reducing:
             return ""
-        if executions >= self.portfolio_cap("executions_without_human_max"):
+        if executions >= self.portfolio_cap["executions_without_human_max"]:
             return "executions_need_human"
-        if rejects >= self.portfolio_cap("venue_reject_streak_max"):
+        if rejects >= self.portfolio_cap["venue_reject_streak_max"]:
             return "venue_reject_streak"
-        return "loss_streak" if losses >= self.portfolio_cap("loss_streak_max") else ""
+        return "loss_streak" if losses >= self.portfolio_cap["loss_streak_max"] else ""
 
     def _order_caps(self) -> str:
         """Rules 32-34."""
         ask = self.amount_at("ask")
         own_max = self.row("own_px", 3)[2]
         self.value_px = max(self.px, ask, number_of(own_max or 0, "own_px"))
-        if self.qty > self.cap("order_qty_base_max"):
+        if self.qty > self.cap["order_qty_base_max"]:
             return "order_qty"
-        if self.qty * max(self.px, ask) > self.cap("order_notional_quote_max"):
+        if self.qty * max(self.px, ask) > self.cap["order_notional_quote_max"]:
             return "order_notional"
-        if abs(self.px - self.ref) * BPS > self.ref * self.cap("collar_bps_max"):
+        if abs(self.px - self.ref) * BPS > self.ref * self.cap["collar_bps_max"]:
             return "price_collar"
         return ""
 
@@ -245,14 +233,14 @@ class Redecision(FilterRules):
         long_worst, short_worst = _worst(self)
         side = (long_worst if self.is_buy else short_worst) + _added(self)
         name = "long" if self.is_buy else "short"
-        if side > 0 and side > self.cap(f"position_{name}_base_max"):
+        if side > 0 and side > self.cap[f"position_{name}_base_max"]:
             return f"position_{name}"
-        if side > 0 and side * self.value_px > self.cap("exposure_quote_max"):
+        if side > 0 and side * self.value_px > self.cap["exposure_quote_max"]:
             return "exposure_symbol"
         of_symbol, _, total = self.row("orders_open", 3)
-        if of_symbol + 1 > self.cap("orders_open_max"):
+        if of_symbol + 1 > self.cap["orders_open_max"]:
             return "orders_open_symbol"
-        if total + 1 > self.portfolio_cap("orders_open_max"):
+        if total + 1 > self.portfolio_cap["orders_open_max"]:
             return "orders_open_total"
         return ""
 
@@ -264,7 +252,7 @@ class Redecision(FilterRules):
         if rate is None:
             return "rate_missing"
         rate_low, rate_high = number_of(rate[0], "rate"), number_of(rate[1], "rate")
-        oldest_ns = self.now_ns - self.portfolio_cap("valuation_age_ms_max") * NS_PER_MS
+        oldest_ns = self.now_ns - self.portfolio_cap["valuation_age_ms_max"] * NS_PER_MS
         if rate[2] and rate[2] < oldest_ns:
             return "valuation_stale"
         long_worst, short_worst = _worst(self)
@@ -285,9 +273,9 @@ class Redecision(FilterRules):
             more_gross, more_net = _other_worth(row, is_buy=self.is_buy)
             gross += more_gross
             net += more_net
-        if worst > before and gross > self.portfolio_cap("exposure_gross_numeraire_max"):
+        if worst > before and gross > self.portfolio_cap["exposure_gross_numeraire_max"]:
             return "exposure_gross"
-        is_over = net > 0 and net > self.portfolio_cap("exposure_net_numeraire_max")
+        is_over = net > 0 and net > self.portfolio_cap["exposure_net_numeraire_max"]
         return "exposure_net" if is_over else ""
 
     def _balance(self) -> str:
@@ -309,18 +297,18 @@ class Redecision(FilterRules):
         """Rules 44-47."""
         attempts = self.row("attempts", 4)
         for count, name in zip(attempts, ORDER_RATES, strict=False):
-            if count + 1 > self.portfolio_cap(f"{name}_max"):
+            if count + 1 > self.portfolio_cap[f"{name}_max"]:
                 return name
-        if self.whole("symbol_minute") + 1 > self.cap("orders_per_minute_max"):
+        if self.whole("symbol_minute") + 1 > self.cap["orders_per_minute_max"]:
             return "orders_per_minute_symbol"
         for count, name in zip(_messages(self), MESSAGE_RATES, strict=False):
-            limit = self.portfolio_cap(f"{name}_max")
-            limit -= self.portfolio_cap(f"{name}_cancel_reserve")
+            limit = self.portfolio_cap[f"{name}_max"]
+            limit -= self.portfolio_cap[f"{name}_cancel_reserve"]
             if count + 1 > max(limit, ZERO):
                 return name
         if self.now_ns - int(self.inputs.get("budget_ns", self.now_ns)) > BUDGET_AGE_NS:
             return ""
-        share = self.portfolio_cap("venue_budget_percent_max")
+        share = self.portfolio_cap["venue_budget_percent_max"]
         for used, limit in self.table("budget").values():
             if (used + 1) * 100 > limit * share:
                 return "venue_budget"
@@ -331,8 +319,8 @@ class Redecision(FilterRules):
         orders = self.row("attempts", 4)[3] + 1
         executions = max(self.whole("executions"), 1)
         if (
-            orders > self.portfolio_cap("order_to_trade_grace_orders")
-            and orders > self.portfolio_cap("order_to_trade_ratio_max") * executions
+            orders > self.portfolio_cap["order_to_trade_grace_orders"]
+            and orders > self.portfolio_cap["order_to_trade_ratio_max"] * executions
         ):
             return "order_to_trade_ratio"
         rate = self.inputs["rate"]
@@ -344,14 +332,14 @@ class Redecision(FilterRules):
             if value and rate_high is None:
                 return "rate_missing"
             total += value * number_of(rate_high or 0, "turnover")
-        if total > self.portfolio_cap("traded_notional_per_day_numeraire_max"):
+        if total > self.portfolio_cap["traded_notional_per_day_numeraire_max"]:
             return "traded_notional_per_day"
         qty = (
             self.amount_at("traded_qty")
             + self.amount_at("buys_open")
             + self.amount_at("sells_open")
         )
-        is_over = qty + self.qty > self.cap("traded_qty_per_day_base_max")
+        is_over = qty + self.qty > self.cap["traded_qty_per_day_base_max"]
         return "traded_qty_per_day" if is_over else ""
 
     def _losses(self) -> str:
@@ -415,7 +403,7 @@ def _far_price(again: Redecision, bid: Decimal, ask: Decimal) -> Decimal:
     if again.inputs["stop_price"] is not None:
         far = (max if again.is_buy else min)(again.wished("stop_price"), far)
     far = far * (BPS + sign * again.trailing_bps) / BPS
-    return far * (BPS + sign * again.cap("market_slippage_bps")) / BPS
+    return far * (BPS + sign * again.cap["market_slippage_bps"]) / BPS
 
 
 def _messages(again: Redecision) -> Sequence[int]:
@@ -430,7 +418,7 @@ def limits_of(again: Redecision, cap: str) -> list[Decimal]:
     """A cap as the symbol, the portfolio and the order's bot have it."""
     table = _caps_of_bot(again.inputs, _table_of_bot(again) or {})
     of_bot = (limit_of(table[part].get(cap)) for part in ("caps", "portfolio_caps"))
-    return [again.cap(cap), again.portfolio_cap(cap), *of_bot]
+    return [again.cap[cap], again.portfolio_cap[cap], *of_bot]
 
 
 def _table_of_bot(again: Redecision) -> Mapping[str, Any] | None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from evidence.read.decision_inputs import WrittenInputs, is_positive
+from evidence.read.decision_inputs import CapsAndFilters, WrittenInputs, is_positive
 from evidence.read.exact_amounts import ZERO
 
 STOP_KINDS = frozenset({"STOP_LOSS", "STOP_LOSS_LIMIT", "TAKE_PROFIT", "TAKE_PROFIT_LIMIT"})
@@ -16,8 +16,8 @@ _PARTS = {"trailing_bps": "TRAILING", "iceberg_qty": "ICEBERG", "peg": "PEGGED"}
 class ExtrasRules(WrittenInputs):
     """What the decision states under `extras`; nothing for a plain order."""
 
-    def __init__(self, inputs: Mapping[str, Any]) -> None:
-        super().__init__(inputs)
+    def __init__(self, inputs: Mapping[str, Any], terms: CapsAndFilters | None = None) -> None:
+        super().__init__(inputs, terms)
         found = self.inputs.get("extras")
         self.extras: Mapping[str, Any] | None = found if isinstance(found, dict) else None
         self.now_ns = self.whole("now_ns")
@@ -30,8 +30,8 @@ class ExtrasRules(WrittenInputs):
 
     def lot(self) -> Decimal:
         """The step of quantities."""
-        return self.venue_filter("lot") or Decimal(1).scaleb(
-            -int(self.venue_filter("base_precision"))
+        return self.venue_filter["lot"] or Decimal(1).scaleb(
+            -int(self.venue_filter["base_precision"])
         )
 
     def extras_are_well_formed(self) -> bool:
@@ -86,20 +86,20 @@ class ExtrasRules(WrittenInputs):
             return ""
         is_stop = self.kind.startswith("STOP_LOSS")
         where = "above" if is_stop == self.is_buy else "below"
-        low = self.venue_filter(f"trailing_{where}_bps_min")
-        high = self.venue_filter(f"trailing_{where}_bps_max")
+        low = self.venue_filter[f"trailing_{where}_bps_min"]
+        high = self.venue_filter[f"trailing_{where}_bps_max"]
         is_out = self.trailing_bps < low or (high and self.trailing_bps > high)
         return "filter_trailing" if is_out else ""
 
     def _iceberg(self, shown: Decimal) -> str:
-        low, high = self.venue_filter("qty_min"), self.venue_filter("qty_max")
+        low, high = self.venue_filter["qty_min"], self.venue_filter["qty_max"]
         if (low and shown < low) or (high and shown > high):
             return "filter_qty"
         if shown % self.lot():
             return "filter_lot"
         parts, orders = (
-            self.venue_filter("iceberg_parts_max"),
-            self.venue_filter("iceberg_orders_open_max"),
+            self.venue_filter["iceberg_parts_max"],
+            self.venue_filter["iceberg_orders_open_max"],
         )
         if parts and self.qty > shown * parts:
             return "filter_iceberg"

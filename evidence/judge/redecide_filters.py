@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from evidence.judge.redecide_features import ExtrasRules
+from evidence.read.decision_inputs import CapsAndFilters
 from evidence.read.exact_amounts import ZERO
 
 UNPRICED = frozenset({"MARKET", "STOP_LOSS", "TAKE_PROFIT"})
@@ -18,8 +19,8 @@ STOPS = frozenset({"STOP_LOSS", "STOP_LOSS_LIMIT", "TAKE_PROFIT", "TAKE_PROFIT_L
 class FilterRules(ExtrasRules):
     """A decision's inputs, what was settled of them, and the venue's filters over both."""
 
-    def __init__(self, inputs: Mapping[str, Any]) -> None:
-        super().__init__(inputs)
+    def __init__(self, inputs: Mapping[str, Any], terms: CapsAndFilters | None = None) -> None:
+        super().__init__(inputs, terms)
         self.is_unpriced = self.kind in UNPRICED
         self.px = ZERO
         self.ref = ZERO
@@ -28,9 +29,9 @@ class FilterRules(ExtrasRules):
 
     def price_filters(self) -> str:
         """Rules 24-26."""
-        low, high = self.venue_filter("price_min"), self.venue_filter("price_max")
-        tick = self.venue_filter("tick")
-        tick = tick or Decimal(1).scaleb(-int(self.venue_filter("quote_precision")))
+        low, high = self.venue_filter["price_min"], self.venue_filter["price_max"]
+        tick = self.venue_filter["tick"]
+        tick = tick or Decimal(1).scaleb(-int(self.venue_filter["quote_precision"]))
         for key in ("price", "stop_price"):
             if self.inputs[key] is None:
                 continue
@@ -43,8 +44,8 @@ class FilterRules(ExtrasRules):
             return ""
         side = "bid" if self.is_buy else "ask"
         up, down = (
-            self.venue_filter(f"{side}_multiplier_up"),
-            self.venue_filter(f"{side}_multiplier_down"),
+            self.venue_filter[f"{side}_multiplier_up"],
+            self.venue_filter[f"{side}_multiplier_down"],
         )
         px = self.wished("price")
         is_far = (up and px > self.ref * up) or (down and px < self.ref * down)
@@ -63,13 +64,13 @@ class FilterRules(ExtrasRules):
         if self.is_unpriced:
             if self._outside("market_qty_min", "market_qty_max"):
                 return "filter_qty"
-            lot = self.venue_filter("market_lot")
+            lot = self.venue_filter["market_lot"]
             if lot and self.qty % lot:
                 return "filter_lot"
             filters = self.filters
             checks_min = bool(filters.get("notional_min_applies_to_market", True))
             checks_max = bool(filters.get("notional_max_applies_to_market", False))
-        low, high = self.venue_filter("notional_min"), self.venue_filter("notional_max")
+        low, high = self.venue_filter["notional_min"], self.venue_filter["notional_max"]
         has_price = not self.is_unpriced and not self.is_pegged
         px = self.wished("price") if has_price else self.amount_at("bid")
         if checks_min and low and self.qty * px < low:
@@ -77,15 +78,15 @@ class FilterRules(ExtrasRules):
         return "filter_notional" if checks_max and high and self.qty * self.px > high else ""
 
     def _outside(self, low_key: str, high_key: str) -> bool:
-        low, high = self.venue_filter(low_key), self.venue_filter(high_key)
+        low, high = self.venue_filter[low_key], self.venue_filter[high_key]
         return bool((low and self.qty < low) or (high and self.qty > high))
 
     def account_filters(self) -> str:
         """Rules 30-31."""
         of_symbol, stops, total = self.row("orders_open", 3)
         open_max, stops_max = (
-            self.venue_filter("orders_open_max"),
-            self.venue_filter("algo_orders_open_max"),
+            self.venue_filter["orders_open_max"],
+            self.venue_filter["algo_orders_open_max"],
         )
         if open_max and of_symbol + 1 > open_max:
             return "filter_orders_open"
@@ -94,12 +95,12 @@ class FilterRules(ExtrasRules):
         if self._is_over_on_the_account(total):
             return "filter_orders_open"
         base_max, quote_max = (
-            self.venue_filter("asset_base_max"),
-            self.venue_filter("asset_quote_max"),
+            self.venue_filter["asset_base_max"],
+            self.venue_filter["asset_quote_max"],
         )
         if (base_max and self.qty > base_max) or (quote_max and self.qty * self.px > quote_max):
             return "filter_asset"
-        position_max = self.venue_filter("position_max")
+        position_max = self.venue_filter["position_max"]
         if not position_max or not self.is_buy:
             return ""
         if self.inputs["base_total"] is None:
@@ -114,4 +115,4 @@ class FilterRules(ExtrasRules):
             names.append("exchange_algo_orders_open_max")
         if self.extras is not None and self.extras.get("iceberg_qty") is not None:
             names.append("exchange_iceberg_orders_open_max")
-        return any(0 < self.venue_filter(name) < total + 1 for name in names)
+        return any(0 < self.venue_filter[name] < total + 1 for name in names)

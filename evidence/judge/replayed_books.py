@@ -52,6 +52,13 @@ class InstrumentBook(msgspec.Struct):
     minute_ns: deque[int] = msgspec.field(default_factory=deque)
     traded: deque[tuple[int, Decimal]] = msgspec.field(default_factory=deque)
     traded_qty: Decimal = ZERO
+    has_lists: bool = False
+    """Whether any order of it was one of a list."""
+
+    def hold(self, cid: str, order: ReplayedHold) -> None:
+        """Take an open order."""
+        self.holds[cid] = order
+        self.has_lists = self.has_lists or bool(order.oco or order.first)
 
     def open_qty(self, *, is_buy: bool, without: str = "") -> Decimal:
         """Open, in flight and unknown quantity of one side; of an OCO the most of its legs.
@@ -74,6 +81,8 @@ class InstrumentBook(msgspec.Struct):
         What is pending trades only when the first order of its list, of the other side, has come
         into the position; and where it has traded, the first has come in before, told or not.
         """
+        if not self.has_lists:
+            return ZERO
         covered, groups = ZERO, dict[str, Decimal]()
         for hold in self.holds.values():
             if not hold.first or hold.is_buy is not is_buy or (hold.oco and hold.oco == without):
@@ -110,7 +119,9 @@ class InstrumentBook(msgspec.Struct):
 
         Such orders count once, so that more of them, or others, would hide an exposure.
         """
-        rivals = [one for one in self.holds.values() if hold.oco and one.oco == hold.oco]
+        if not hold.oco:
+            return True
+        rivals = [one for one in self.holds.values() if one.oco == hold.oco]
         shapes = [(one.is_buy, one.leaves) for one in rivals]
         return shapes in ([], [(hold.is_buy, hold.leaves)])
 
@@ -142,7 +153,8 @@ class ReplayedBooks:
         """Hold an approved order; False where it says that it excludes others, and does not."""
         book = self.book(hold.instrument_id)
         is_pair = book.is_pair(hold)
-        self.holds[cid] = book.holds[cid] = hold
+        self.holds[cid] = hold
+        book.hold(cid, hold)
         book.minute_ns.append(ts_ns)
         for stamps in self.attempts_ns:
             stamps.append(ts_ns)
@@ -210,7 +222,7 @@ class ReplayedBooks:
             hold.oco = oco_of(order.get("order_list"))
             hold.first = first_before(order.get("order_list"))
             self.holds[record.client_order_id] = hold
-            self.book(record.instrument_id).holds[record.client_order_id] = hold
+            self.book(record.instrument_id).hold(record.client_order_id, hold)
 
     def fill(self, record: FillLine) -> None:
         """A trade moves from the open order to the position."""

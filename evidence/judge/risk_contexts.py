@@ -12,7 +12,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from evidence.read.decision_inputs import UndecidableError
+import orjson
+
+from evidence.read.decision_inputs import CapsAndFilters, UndecidableError, stated_once
 from evidence.read.journal_lines import (
     CapsChangedLine,
     InstrumentsLine,
@@ -21,6 +23,7 @@ from evidence.read.journal_lines import (
 )
 
 PARTS = ("instrument_id", "caps_hash", "portfolio_caps", "caps", "filters")
+KEPT_MAX = 64
 
 
 class RiskContexts:
@@ -33,6 +36,10 @@ class RiskContexts:
         """Those of them that are of no single symbol."""
         self._filters: dict[str, Mapping[str, Any]] = {}
         self._known: dict[str, dict[str, Any]] = {}
+        self._terms: dict[str | bytes, CapsAndFilters] = {}
+        """By the digest of a context, or by the text of what a decision states itself."""
+        self._wrong: dict[CapsAndFilters, list[str]] = {}
+        """How each differs from what is in force."""
 
     # ------------------------------------------------------------------ what is in force
     def run_started(self) -> None:
@@ -52,9 +59,11 @@ class RiskContexts:
     def _in_force(self, caps_hash: str, caps: Mapping[str, Any] | None) -> None:
         self.caps_hash, self._caps = caps_hash, caps
         self._portfolio = {key: value for key, value in (caps or {}).items() if key != "symbols"}
+        self._wrong.clear()
 
     def instruments_told(self, record: InstrumentsLine) -> None:
         """Take the venue's filters."""
+        self._wrong.clear()
         for one in record.instruments:
             if isinstance(one.get("instrument_id"), str):
                 self._filters[one["instrument_id"]] = one
@@ -74,27 +83,58 @@ class RiskContexts:
         """A decision's inputs with the caps and filters that it names.
 
         Raises:
-            UndecidableError: no believable line before it states that context.
+            UndecidableError: no believable line before it states that context, or it states an
+                input twice.
         """
         digest = decision.get("context")
         if digest is None:
+            stated_once(decision)
             return decision
         context = self._known.get(digest) if isinstance(digest, str) else None
         if context is None:
             raise UndecidableError(f"no line before it states its context {str(digest)[:12]}…")
         if context["instrument_id"] != decision.get("instrument_id"):
             raise UndecidableError(f"its context is that of {context['instrument_id']}")
-        beside = [part for part in PARTS if decision.get(part, context[part]) != context[part]]
+        beside = [part for part in PARTS if part in decision and decision[part] != context[part]]
         if beside:
             raise UndecidableError(f"it states another {beside[0]} than its context")
-        return {**decision, **context}
+        resolved = {**decision, **context}
+        stated_once(resolved)
+        return resolved
 
-    def differences(self, decision: Mapping[str, Any]) -> list[str]:
+    def terms_of(self, inputs: Mapping[str, Any]) -> CapsAndFilters | None:
+        """The caps and filters of a resolved decision; None: it does not state them as others do.
+
+        Raises:
+            UndecidableError: they are no tables.
+        """
+        key = inputs.get("context")
+        if key is None:
+            try:  # the text tells 1, 1.0 and true apart, which are equal
+                key = orjson.dumps([inputs[part] for part in PARTS])
+            except (KeyError, TypeError):
+                return None
+        found = self._terms.get(key)
+        if found is None:
+            if len(self._terms) >= KEPT_MAX:
+                self._terms.clear()
+                self._wrong.clear()
+            found = self._terms[key] = CapsAndFilters(inputs)
+        return found
+
+    def differences(
+        self, decision: Mapping[str, Any], terms: CapsAndFilters | None = None
+    ) -> list[str]:
         """How a decision's caps and filters differ from the session's and the venue's."""
         wrong = []
         if self.caps_hash and decision.get("caps_hash") != self.caps_hash:
             wrong.append("its caps are not the session's caps (caps_hash)")
-        return [*wrong, *self._differences(decision)]
+        if terms is None:
+            return [*wrong, *self._differences(decision)]
+        known = self._wrong.get(terms)
+        if known is None:
+            known = self._wrong[terms] = self._differences(decision)
+        return [*wrong, *known]
 
     def _differences(self, stated: Mapping[str, Any]) -> list[str]:
         wrong = []

@@ -5,9 +5,9 @@ An input that is absent or no amount makes a decision undecidable, which is neve
 
 import decimal
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 from evidence.read.exact_amounts import (
@@ -21,8 +21,17 @@ from evidence.read.exact_amounts import (
 MINUTES_PER_DAY = 1440
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 UNLIMITED = Decimal(10) ** 28
+REQUIRED_OF_PORTFOLIO = (
+    "numeraire", "messages_per_second_cancel_reserve", "messages_per_minute_cancel_reserve",
+    "venue_budget_percent_max", "order_to_trade_ratio_max", "loss_session_numeraire_max",
+    "loss_day_numeraire_max", "drawdown_numeraire_max", "loss_streak_max",
+    "executions_without_human_max", "venue_reject_streak_max", "duplicate_window_ms",
+    "clock_offset_ms_max", "clock_age_ms_max", "valuation_age_ms_max",
+)  # fmt: skip
+REQUIRED_OF_SYMBOL = ("collar_bps_max", "market_slippage_bps", "market_data_age_ms_max")
+"""Caps whose zero does not deny by arithmetic: unset is told as such."""
 SHARED_PARTS = ("standing", "market")
-"""Tables of a decision that many decisions share; the last one that has a key counts."""
+"""Tables of a decision that many decisions share."""
 
 _WINDOW = re.compile(r"^(?:(\w{3})(?:-(\w{3}))? )?(\d\d):(\d\d)-(\d\d):(\d\d)$")
 
@@ -44,19 +53,19 @@ class WrittenInputs:
     Every reader raises `UndecidableError` for what is absent or of another type.
     """
 
-    def __init__(self, inputs: Mapping[str, Any]) -> None:
+    def __init__(self, inputs: Mapping[str, Any], terms: "CapsAndFilters | None" = None) -> None:
+        """Read a decision's inputs; `terms`: those that it states, if they were read before."""
         self.inputs = self.stated_in(inputs)
-        self.caps = self._table_or_none("caps")
-        self.filters = self._table_or_none("filters")
-        self.portfolio_caps = self.table("portfolio_caps")
+        self.terms = terms = terms or CapsAndFilters(self.inputs)
+        self.caps, self.filters = terms.caps, terms.filters
+        self.portfolio_caps = terms.portfolio_caps
+        self.cap: Mapping[str, Decimal] = terms.cap
+        self.portfolio_cap: Mapping[str, Decimal] = terms.portfolio_cap
+        self.venue_filter: Mapping[str, Decimal] = terms.venue_filter
 
     def stated_in(self, inputs: Mapping[str, Any]) -> StatedInputs:
         """The inputs to decide from."""
         return flat(inputs)
-
-    def _table_or_none(self, key: str) -> Mapping[str, Any]:
-        """A table that may be null; then the rules end before it is read."""
-        return {} if self.inputs.get(key) is None else self.table(key)
 
     def whole(self, key: str) -> int:
         """An integer."""
@@ -82,23 +91,15 @@ class WrittenInputs:
 
     def table(self, key: str) -> Mapping[str, Any]:
         """A mapping."""
-        value = self.inputs[key]
-        if not isinstance(value, dict):
-            raise UndecidableError(f"{key} is no table: {value!r}")
-        return value
+        return table_in(self.inputs, key)
 
-    def cap(self, key: str) -> Decimal:
-        """A cap of the symbol; unset is zero."""
-        return _limit_of(self.caps.get(key))
 
-    def portfolio_cap(self, key: str) -> Decimal:
-        """A cap of the portfolio; unset is zero."""
-        return _limit_of(self.portfolio_caps.get(key))
-
-    def venue_filter(self, key: str) -> Decimal:
-        """A filter of the venue; absent is zero, and zero is off."""
-        value = self.filters.get(key)
-        return number_of(value, key) if value else ZERO
+def table_in(inputs: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """A mapping among the inputs."""
+    value = inputs[key]
+    if not isinstance(value, dict):
+        raise UndecidableError(f"{key} is no table: {value!r}")
+    return value
 
 
 def flat(inputs: Mapping[str, Any]) -> StatedInputs:
@@ -110,6 +111,18 @@ def flat(inputs: Mapping[str, Any]) -> StatedInputs:
     return out
 
 
+def stated_once(inputs: Mapping[str, Any]) -> None:
+    """Check that no shared part states again what stands beside it: either could count.
+
+    Raises:
+        UndecidableError: one does.
+    """
+    for part in SHARED_PARTS:
+        table = inputs.get(part)
+        if isinstance(table, dict) and not inputs.keys().isdisjoint(table):
+            raise UndecidableError(f"{part} states again what stands beside it")
+
+
 def stated(inputs: Mapping[str, Any], key: str) -> Any:
     """One input, as `flat` has it; None where it is absent."""
     for part in reversed(SHARED_PARTS):
@@ -117,6 +130,14 @@ def stated(inputs: Mapping[str, Any], key: str) -> Any:
         if isinstance(table, dict) and key in table:
             return table[key]
     return inputs.get(key)
+
+
+def reference_price_of(decision: Mapping[str, Any]) -> Decimal:
+    """The middle of the book that a decision states, or zero."""
+    try:
+        return (amount(stated(decision, "bid")) + amount(stated(decision, "ask"))) / 2
+    except AmountTextError:
+        return ZERO
 
 
 def number_of(value: object, name: str) -> Decimal:
@@ -134,10 +155,6 @@ def limit_of(value: object) -> Decimal:
     return UNLIMITED if value == "unlimited" else number_of(value, "cap")
 
 
-_limit_of = lru_cache(maxsize=4096, typed=True)(limit_of)
-"""The caps in force come again with every decision: sixty look-ups, each a call less."""
-
-
 @lru_cache(maxsize=4096, typed=True)
 def is_unset(value: object) -> bool:
     """Whether a cap that must be set is absent, empty or zero."""
@@ -147,6 +164,60 @@ def is_unset(value: object) -> bool:
         return amount(value) == 0
     except AmountTextError:
         return False  # a word: "USDT", "unlimited"
+
+
+class AmountsOf(dict[str, Decimal]):
+    """The amounts of a table, each read when it is first asked for."""
+
+    def __init__(self, table: Mapping[str, Any], read: Callable[[object, str], Decimal]) -> None:
+        super().__init__()
+        self._table, self._read = table, read
+
+    def __missing__(self, key: str) -> Decimal:
+        found = self[key] = self._read(self._table.get(key), key)
+        return found
+
+
+class CapsAndFilters:
+    """The caps and the venue's filters that decisions state; most state those of the one before.
+
+    What is read of them once is right for all of them, because it is kept with these tables alone.
+    """
+
+    def __init__(self, inputs: Mapping[str, Any]) -> None:
+        """Take the three tables of a decision's inputs.
+
+        Raises:
+            UndecidableError: one is no table, or no caps of the portfolio are stated.
+        """
+        self.caps = _table_or_none(inputs, "caps")
+        self.filters = _table_or_none(inputs, "filters")
+        self.portfolio_caps = table_in(inputs, "portfolio_caps")
+        self.cap = AmountsOf(self.caps, _cap_of)
+        self.portfolio_cap = AmountsOf(self.portfolio_caps, _cap_of)
+        self.venue_filter = AmountsOf(self.filters, _filter_of)
+
+    @cached_property
+    def lacks_a_cap(self) -> bool:
+        """Whether a cap that must be set is not."""
+        of_portfolio = map(self.portfolio_caps.get, REQUIRED_OF_PORTFOLIO)
+        of_symbol = map(self.caps.get, REQUIRED_OF_SYMBOL)
+        return True in map(is_unset, of_portfolio) or True in map(is_unset, of_symbol)
+
+
+def _table_or_none(inputs: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """A table that may be null; then the rules end before it is read."""
+    return {} if inputs.get(key) is None else table_in(inputs, key)
+
+
+@lru_cache(maxsize=4096, typed=True)
+def _cap_of(value: object, _: str) -> Decimal:
+    return limit_of(value)
+
+
+def _filter_of(value: object, key: str) -> Decimal:
+    """A filter of the venue; absent is zero, and zero is off."""
+    return number_of(value, key) if value else ZERO
 
 
 def wish_of(value: object, name: str) -> Decimal:

@@ -131,51 +131,60 @@ class JournalReader:
             if self._progress is not None:
                 self._progress(self.chain.bytes)
 
-    def _batch(self, name: str, number: int, lines: list[bytes]) -> list[JournalLine]:
-        """Decode and chain the lines of one read; `number` lines of the file precede them.
+    def _batch(self, name: str, before: int, lines: list[bytes]) -> list[JournalLine]:
+        """Decode and chain the lines of one read; `before` lines of the file precede them.
 
         The chain is kept in locals while all is well, and written back where anything is not.
         """
-        chain, facts, decode, sha256 = self.chain, self._facts, DECODE, hashlib.sha256
-        count, last_seq = chain.lines, chain.last_seq
-        last_ns, last_hash = chain.last_ns, chain.last_hash
+        chain, decode, sha256 = self.chain, DECODE, hashlib.sha256
+        elsewhere, last_ns, last_hash = chain.lines, chain.last_ns, chain.last_hash
+        due = chain.last_seq + 1 if chain.lines else -1
         records: list[JournalLine] = []
-        for raw in lines:
-            number += 1
+        for number, raw in enumerate(lines, before + 1):
             try:
                 record = decode(raw)
-                is_fact = type(record) is not InputLine
-                if not is_fact and record.input.type not in UNREAD:
-                    whole = whole_of(record.input.type, raw)
-                    record, is_fact = whole or record, whole is not None
+                if type(record) is not InputLine or record.input.type not in UNREAD:
+                    record = self._whole(record, raw, records, f"{name}:{number}")
             except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-                chain.stand_at(count, last_seq, last_ns, last_hash)
+                self._stand_at(elsewhere + len(records), due, last_ns, last_hash)
                 self._undecodable(name, number, raw, error)
-                count, last_seq = chain.lines, chain.last_seq
+                elsewhere = chain.lines - len(records)
+                due = chain.last_seq + 1 if chain.lines else -1
                 last_ns, last_hash = chain.last_ns, chain.last_hash
                 continue
-            if is_fact and has_doubled_key(raw):  # of an input, the decoder refuses two types
-                chain.stand_at(count, last_seq, last_ns, last_hash)
-                digest = sha256(raw).hexdigest()
-                chain.bad("malformed", f"{name}:{number}", "a key stands twice in it", digest)
-                count, last_seq = chain.lines, chain.last_seq
-                last_ns, last_hash = chain.last_ns, chain.last_hash
-                continue
-            if is_fact:
-                if type(record) in _WITH_ID:
-                    self._check_id(record, records, f"{name}:{number}")
-                if facts is not None:
-                    facts.append(raw)
             seq, ts_ns = record.seq, record.ts_ns
-            if seq != last_seq + 1 or record.prev != last_hash or ts_ns < last_ns or not count:
-                chain.stand_at(count, last_seq, last_ns, last_hash)
+            if seq != due or record.prev != last_hash or ts_ns < last_ns:
+                self._stand_at(elsewhere + len(records), due, last_ns, last_hash)
                 self._joint(record, f"{name}:{number}")
-            count += 1
-            last_seq, last_ns, last_hash = seq, ts_ns, sha256(raw).hexdigest()
+            due, last_ns, last_hash = seq + 1, ts_ns, sha256(raw).hexdigest()
             records.append(record)
-        chain.stand_at(count, last_seq, last_ns, last_hash)
+        self._stand_at(elsewhere + len(records), due, last_ns, last_hash)
         chain.turn_key = self._turn_key_after(records)
         return records
+
+    def _stand_at(self, lines: int, due: int, last_ns: int, last_hash: str) -> None:
+        self.chain.stand_at(lines, due - 1 if lines else self.chain.last_seq, last_ns, last_hash)
+
+    def _whole(
+        self, record: JournalLine, raw: bytes, before: Sequence[JournalLine], place: str
+    ) -> JournalLine:
+        """A line of which more is read than that it follows the one before.
+
+        Raises:
+            msgspec.DecodeError: it is not as it must be.
+        """
+        if isinstance(record, InputLine):
+            whole = whole_of(record.input.type, raw)
+            if whole is None:
+                return record  # the decoder refuses two types
+            record = whole
+        if has_doubled_key(raw):
+            raise msgspec.DecodeError("a key stands twice in it")
+        if type(record) in _WITH_ID:
+            self._check_id(record, before, place)
+        if self._facts is not None:
+            self._facts.append(raw)
+        return record
 
     def _turn_key_after(self, records: Sequence[JournalLine]) -> str:
         """What ids that are made after these lines have of a head, if any turn is known."""
@@ -253,12 +262,12 @@ def decoded(lines: Sequence[bytes]) -> Iterator[JournalLine]:
 def has_doubled_key(raw: bytes) -> bool:
     """Whether an object of a line has a key twice, which readers would read differently.
 
-    Reading and writing a line again leaves out one of the two, so its length tells; only a line
-    that is written in another way is looked at key by key. (Of what the engine was told nothing is
-    read, so the reader asks for its type alone.)
+    Reading and writing a line again leaves out one of the two; only a line that is written in
+    another way is looked at key by key. (Of what the engine was told nothing is read, so the reader
+    asks for its type alone.)
     """
     try:
-        if len(orjson.dumps(orjson.loads(raw))) == len(raw):
+        if orjson.dumps(orjson.loads(raw)) == raw:
             return False
         json.loads(raw, object_pairs_hook=once_each)
     except (ValueError, RecursionError) as error:

@@ -193,6 +193,7 @@ OWN_OF_DIRECT = {
     "daemon.shell.link",
     "daemon.shell.link.governor",
     "daemon.shell.link.link_config",
+    "daemon.shell.link.rate_refusals",
     "daemon.shell.link.venue_urls",
     "daemon.shell.process",
     "daemon.shell.process.clock",
@@ -228,8 +229,8 @@ OWN_OF_DIRECT = {
 OF_DIRECT = {"msgspec"}
 """Of others, what the stop of a second process imports."""
 HEAVY_FOR_DIRECT = {
-    "asyncio", "concurrent", "dataclasses", "email", "encodings.idna", "http", "inspect", "json",
-    "logging", "platform", "queue", "random", "secrets", "ssl", "textwrap", "uuid",
+    "asyncio", "base64", "concurrent", "dataclasses", "email", "encodings.idna", "http", "inspect",
+    "json", "logging", "platform", "queue", "random", "secrets", "ssl", "textwrap", "uuid",
 }  # fmt: skip
 """Of the standard library, what it does without, as long as the WebSocket API answers, plain."""
 HEAVY = {"asyncio", "dataclasses", "logging", "pathlib", "queue", "threading", "tomllib", "urllib"}

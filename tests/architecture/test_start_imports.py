@@ -22,6 +22,16 @@ importlib.import_module(sys.argv[1])
 made = [one for one in gc.get_objects() if isinstance(one, ssl.SSLContext)]
 print(len(made), sum(one.cert_store_stats()["x509_ca"] for one in made))
 """
+LEAN = """
+import sys
+from daemon.model.lean_msgspec import msgspec
+left_out = {"inspect", "platform", "textwrap", "msgspec.inspect", "msgspec.toml"}
+print(sorted(left_out & set(sys.modules)))
+import msgspec.inspect, msgspec.toml, platform
+assert platform.system() == "Linux" and platform.machine()
+assert type(msgspec.inspect.type_info(int)).__name__ == "IntType"
+print(msgspec.toml.decode(b"a = 1"), msgspec.json.encode({"a": 1}).decode())
+"""
 NOT_AT_START = {
     "aiohttp.web",
     "click",
@@ -71,3 +81,11 @@ def test_the_journals_words_need_the_standard_library_alone() -> None:
         cwd=ROOT, capture_output=True, text=True, timeout=60, check=True,
     )  # fmt: skip
     assert done.stdout == "False\n"
+
+
+def test_what_a_lean_msgspec_leaves_out_can_be_had_after_all() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LEAN],
+        cwd=ROOT, capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    assert done.stdout == """[]\n{'a': 1} {"a":1}\n"""

@@ -497,7 +497,7 @@ async def test_the_emergency_stop_proves_emptiness(stage: Stage, sim: SimProcess
         clock=SystemClock(),
     )
     await stop.warm()
-    report = await stop.cancel_and_verify(deadline_s=5)
+    report = await stop.cancel_and_verify(deadline_s=60)
     await stop.close()
     assert report.verified_empty_ns is not None
     assert (report.remaining, report.errors) == (0, ())

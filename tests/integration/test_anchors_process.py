@@ -13,6 +13,7 @@ from control.tool.client import call
 from daemon.shell.anchors.anchor_sender import RECEIPTS_NAME
 from evidence.evidence_commands import evidence_group
 from tests.support.box import Box
+from tests.support.journal_lines import journal_lines
 from tests.support.witnessed import Witnessed, WitnessProcess
 
 
@@ -157,8 +158,7 @@ def test_with_the_venue_alone_an_order_closes_what_stands_before_and_the_end(tmp
         assert "drill cap-rejection passed" in str(open_end["intact"]["reasons"])
         quiet_session(box)
         closed = as_the_venue_has_it(box)
-        journal = sorted((box.directory / "state/journal").glob("journal-*.jsonl"))
-        lines = [json.loads(line) for path in journal for line in path.read_bytes().splitlines()]
+        lines = journal_lines(box.directory / "state")
     assert closed["intact"]["verdict"] == "OK", closed
     assert closed["venue_anchors"]["misfits"] == 0
     first = closed["venue_anchors"]["after_last_anchor"]["first_seq"]

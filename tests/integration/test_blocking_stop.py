@@ -77,6 +77,15 @@ async def test_the_same_scene_without_a_loop(scene: Any) -> None:
     assert len(reports) == 1, "the scene was played without a loop"
 
 
+async def test_a_429_of_the_handshake_is_heeded_as_any_other() -> None:
+    """The WebSocket API goes first here: its handshake is the first thing that is refused."""
+    await scenes.test_after_a_429_without_a_time_it_asks_again_soon_and_seldom(warmed=False)
+    await scenes.test_a_ban_or_a_time_that_was_told_is_kept_by_both_routes(418, {})
+    await scenes.test_a_ban_or_a_time_that_was_told_is_kept_by_both_routes(
+        429, {"Retry-After": "3600"}
+    )
+
+
 @pytest.mark.parametrize("name", ["GET openOrders", "DELETE openOrders", "GET time"])
 async def test_rest_alone_is_enough_without_a_loop(name: str) -> None:
     await scenes.test_rest_alone_survives_5xx_html_and_cut_connections(name)

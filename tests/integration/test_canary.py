@@ -9,7 +9,6 @@ import base64
 import contextlib
 import json
 import os
-import socket
 import subprocess
 import sys
 import urllib.parse
@@ -21,6 +20,7 @@ from typing import Any
 import pytest
 
 from control.control_errors import RpcError
+from tests.support.ports import kept_port
 from tests.support.sim_process import ROOT
 from tests.support.stop_stage import StopStage
 
@@ -58,11 +58,6 @@ def files_below(directory: Path, without: set[Path]) -> Iterator[tuple[str, byte
             yield str(path.relative_to(directory)), path.read_bytes()
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
-
-
 def tool(*arguments: object, env: dict[str, str] | None = None) -> bytes:
     """Everything that a run of the operator's tool says."""
     done = subprocess.run(
@@ -97,7 +92,7 @@ def bad_day(stage: StopStage, port: int) -> dict[str, bytes]:
     (stage.signals / "raise").write_text("a strategy with a bug")
     stage.until(lambda: stage.status()["incidents_open"], "a strategy error is an incident")
     (stage.signals / "raise").unlink()
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
         told["metrics"] = answer.read()
     told["status"] = json.dumps(stage.call("status")).encode()
     told["events"] = json.dumps(stage.call("events", tail=1_000)).encode()
@@ -137,7 +132,7 @@ def _resolve(stage: StopStage) -> bool:
 @pytest.mark.campaign
 @pytest.mark.timeout(300)
 def test_no_output_of_a_bad_day_holds_a_secret(tmp_path: Path) -> None:
-    port = free_port()
+    port = kept_port()
     settings = {"metrics": {"enabled": True, "port": port}}
     symbols = ("BTCUSDT", "ETHUSDT")
     with StopStage(tmp_path, symbols=symbols, orders_per_symbol=4, settings=settings) as stage:

@@ -73,7 +73,7 @@ def passed(sock: socket.socket, path: Path, **changes: str) -> Any:
         capture_output=True,
         text=True,
         pass_fds=(sock.fileno(),),
-        timeout=30,
+        timeout=60,
         check=False,
     )
     return (done.stdout or done.stderr).strip().splitlines()[-1]
@@ -94,14 +94,14 @@ def test_a_kill_that_waits_in_the_queue_is_the_first_thing_a_new_daemon_does(
             asking = threading.Thread(target=kill_before_there_is_a_daemon)
             asking.start()
             stage.start_daemon()
-            asking.join(30)
+            asking.join(60)
             assert answers
             assert answers[0]["verified"] is True
             stage.until(lambda: stage.status().get("latched"), "latched")
             inode = stage.socket.stat().st_ino
             stage.call("shutdown", reason="over")
             assert stage.daemon is not None
-            assert stage.daemon.wait(30) == 0
+            assert stage.daemon.wait(60) == 0
             assert stage.socket.stat().st_ino == inode, "the path is systemd's, not the daemon's"
             stage.kill_hard()
             stage.start_daemon()

@@ -13,6 +13,7 @@ from daemon.model.inputs import LinkDown, MarketData, PublicTrade
 from daemon.shell.link import market_feed
 from daemon.shell.link.venue_link import Credentials, VenueEndpoints
 from tests.support.link_bench import Bench, running
+from tests.support.ports import kept_port
 from tests.support.scripted_venue import ScriptedVenue, json_response, served
 from tests.support.sim_process import SimProcess
 
@@ -259,7 +260,8 @@ async def test_after_a_restart_of_the_venue_its_own_book_is_told(
     depth_symbols: tuple[str, ...],
 ) -> None:
     """Real processes: the venue goes away and comes back on its port, with ids from one."""
-    sim = SimProcess(seed=3, flow_rate=60, symbols="BTCUSDT").start()
+    port = kept_port()
+    sim = SimProcess(seed=3, flow_rate=60, symbols="BTCUSDT", port=port).start()
     try:
         endpoints = VenueEndpoints(
             environment="sim", rest=sim.rest, ws_api=sim.ws_api, streams=sim.streams
@@ -268,14 +270,13 @@ async def test_after_a_restart_of_the_venue_its_own_book_is_told(
         bench = Bench(endpoints=endpoints, credentials=keys, depth_symbols=depth_symbols)
         async with running(bench):
             await bench.up()
-            await bench.until(lambda: len(bench.got(MarketData)) > 100, within_s=15)
-            port = sim.rest.rpartition(":")[2]
+            await bench.until(lambda: len(bench.got(MarketData)) > 100)
             sim.stop()
             sim = SimProcess(seed=4, flow_rate=60, symbols="BTCUSDT", port=port).start()
-            await bench.until(lambda: market(bench)["opened"] == 2, within_s=15)
+            await bench.until(lambda: market(bench)["opened"] == 2)
             seen = len(bench.got(MarketData))
-            await bench.until(lambda: len(bench.got(MarketData)) > seen + 20, within_s=15)
-            await bench.until(lambda: is_of_the_venue(sim, bench), within_s=15)
+            await bench.until(lambda: len(bench.got(MarketData)) > seen + 20)
+            await bench.until(lambda: is_of_the_venue(sim, bench))
             assert all(book["synced"] for book in market(bench)["depth"].values())
     finally:
         sim.stop()

@@ -46,7 +46,7 @@ def test_no_number_of_silent_connections_keeps_a_cancel_out(box: BotBox) -> None
     peers = []
     try:
         for number in range(SILENT):
-            peers.append(socket.create_connection((host, int(port)), timeout=5))
+            peers.append(socket.create_connection((host, int(port)), timeout=60))
             if number % 2:  # the head of a request that never ends
                 peers[-1].sendall(b"GET /api/v3/time HTTP/1.1\r\nHost: 127.0.0.1\r\nX-")
         gone = one.call("DELETE", "order", symbol="BTCUSDT", origClientOrderId="starved")
@@ -106,7 +106,7 @@ def test_a_session_of_a_replaced_key_hears_nothing_any_more(box: BotBox) -> None
             write_key(box.directory / "state", new)
             bought = await asyncio.to_thread(RawBot(box.address, new.api_key, new.secret).buy)
             assert bought.status_word == "FILLED"
-            return [(await socket_.receive(timeout=10)).type]
+            return [(await socket_.receive(timeout=60)).type]
 
     assert asyncio.run(watch()) == [aiohttp.WSMsgType.CLOSE]
     assert old.call("GET", "account").code == -2015
@@ -185,7 +185,7 @@ def test_kill_9_at_any_moment_loses_doubles_and_mixes_up_nothing(tmp_path: Path)
         try:
             for _ in range(KILLS):
                 for _ in range(dice.randint(10, 60)):
-                    assert answered.acquire(timeout=30)
+                    assert answered.acquire(timeout=60)
                 box.kill_daemon()
                 box.start_daemon()
                 box.start_session()

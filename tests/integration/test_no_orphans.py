@@ -1,5 +1,6 @@
 """A demo that is killed leaves neither its venue nor its daemon behind."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -21,11 +22,11 @@ def until(what: Callable[[], bool], name: str) -> None:
 
 
 def children_of(pid: int) -> list[int]:
-    return [
-        int(word)
-        for task in Path(f"/proc/{pid}/task").glob("*/children")
-        for word in task.read_text().split()
-    ]
+    found: list[int] = []
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # a thread that has ended
+            found += map(int, task.read_text().split())
+    return found
 
 
 def is_running(pid: int) -> bool:

@@ -19,9 +19,10 @@ from control.control_errors import ControlError
 from control.tool.client import call
 from daemon.demo.plan import toml_text
 from tests.support.exerciser import QTY, TRAIL_BPS
+from tests.support.journal_lines import journal_lines
 from tests.support.sim_process import ROOT, SimProcess
 
-DEADLINE_S = 40.0
+DEADLINE_S = 60.0
 FEATURES = ["TRAILING", "ICEBERG", "PEGGED"]
 
 
@@ -91,8 +92,9 @@ def test_each_reaches_the_venue_as_it_was_wished(tmp_path: Path, road: str) -> N
             until(lambda: status().get("gate_state") == "READY", "READY")
             call(socket, "start", reason="exercise")
             orders = until(lambda: complete(sim), "four orders, one of them amended")
+            until(lambda: lines_of(tmp_path, "order_amended"), "the amend is known")
             call(socket, "shutdown", reason="done")
-            assert daemon.wait(timeout=30) == 0
+            assert daemon.wait(timeout=DEADLINE_S) == 0
         finally:
             daemon.kill()
             told = daemon.communicate()[1]
@@ -135,7 +137,7 @@ def test_orders_that_requests_have_renamed_are_known_after_a_crash_and_a_stop_by
             until(lambda: lines_of(tmp_path, "order_amended"), "the amend is known")
         finally:
             daemon.kill()
-            daemon.wait(timeout=30)
+            daemon.wait(timeout=DEADLINE_S)
         stop = [sys.executable, "-m", "control.main", "kill", "--direct", "--config", path]
         stopped = subprocess.run([*stop, "--reason", "by hand"], cwd=ROOT, check=False, timeout=60)
         assert stopped.returncode == 0
@@ -143,10 +145,10 @@ def test_orders_that_requests_have_renamed_are_known_after_a_crash_and_a_stop_by
         try:
             until(lambda: status().get("gate_state") == "READY", "READY again")
             call(socket, "shutdown", reason="done")
-            assert daemon.wait(timeout=30) == 0
+            assert daemon.wait(timeout=DEADLINE_S) == 0
         finally:
             daemon.kill()
-            daemon.wait(timeout=30)
+            daemon.wait(timeout=DEADLINE_S)
         ledger = sim.ledger()
     approved = {line["client_order_id"] for line in lines_of(tmp_path, "order_approved")}
     assert {line["client_order_id"] for line in lines_of(tmp_path, "order_state")} <= approved
@@ -171,14 +173,7 @@ def test_orders_that_requests_have_renamed_are_known_after_a_crash_and_a_stop_by
 
 
 def lines_of(directory: Path, event_type: str) -> list[dict[str, Any]]:
-    """Whole lines of one type in the journal so far."""
-    rows = [
-        row
-        for part in sorted((directory / "state" / "journal").glob("journal-*.jsonl"))
-        for row in part.read_bytes().split(b"\n")[:-1]
-    ]
-    found = [json.loads(row) for row in rows if f'"event_type":"{event_type}"'.encode() in row]
-    return [line for line in found if line["event_type"] == event_type]
+    return journal_lines(directory / "state", event_type)
 
 
 def complete(sim: SimProcess) -> list[dict[str, Any]]:

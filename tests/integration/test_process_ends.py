@@ -25,7 +25,7 @@ CHANGES_NOTHING = (
     signal.SIGPIPE, signal.SIGXFSZ, signal.SIGWINCH, signal.SIGCHLD, signal.SIGRTMIN,
     signal.SIGRTMAX,
 )  # fmt: skip
-DEADLINE_S = 30
+DEADLINE_S = 60
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StopStage]:
         tmp_path_factory.mktemp("ends"),
         symbols=("BTCUSDT",),
         orders_per_symbol=2,
-        settings={"session": {"stop_deadline_ms": 3_000}},
+        settings={"session": {"stop_deadline_ms": 30_000}},
     ) as made:
         yield made
 
@@ -90,9 +90,9 @@ def test_every_other_signal_changes_nothing(trading: StopStage) -> None:
         trading.until(lambda turns=turns: trading.status().get("turns", 0) > turns + 5, number.name)
     assert trading.status()["trading_state"] == "ACTIVE"
     assert len(trading.venue_open()) == 2
-    log = trading.log.read_text()
-    assert "SIGTSTP changes nothing" in log
-    assert "thread seatrial-control" in log  # SIGUSR1 shows every thread
+    # The log is another thread's; SIGUSR1 shows every thread.
+    for text in ("SIGTSTP changes nothing", "thread seatrial-control"):
+        trading.until(lambda text=text: text in trading.log.read_text(), f"the log has {text!r}")
 
 
 @pytest.mark.slow
@@ -115,12 +115,18 @@ def test_two_signals_at_once_still_cancel(trading: StopStage) -> None:
     assert trading.venue_open() == []
 
 
-def test_a_main_loop_that_never_turns_again_is_ended_by_its_deadline(trading: StopStage) -> None:
-    trading.signal("spin")
-    trading.until_hung()
-    trading.send_signal(signal.SIGTERM)
-    assert ended(trading) == 70
-    assert trading.venue_open() == []
+def test_a_main_loop_that_never_turns_again_is_ended_by_its_deadline(stage: StopStage) -> None:
+    stage.renew()
+    text = stage.config.read_text()
+    assert "stop_deadline_ms = 30000" in text
+    stage.config.write_text(text.replace("stop_deadline_ms = 30000", "stop_deadline_ms = 3000"))
+    stage.start_daemon()
+    stage.fill()
+    stage.signal("spin")
+    stage.until_hung()
+    stage.send_signal(signal.SIGTERM)
+    assert ended(stage) == 70
+    assert stage.venue_open() == []
 
 
 def test_a_reader_that_stops_reading_stops_nothing(stage: StopStage) -> None:

@@ -3,7 +3,6 @@
 A real venue process and a real daemon; the ledger alone is the judge.
 """
 
-import json
 import time
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -18,6 +17,7 @@ from control.control_errors import ControlError
 from control.tool.client import call
 from daemon.demo.plan import toml_text
 from tests.support.forked import start
+from tests.support.journal_lines import journal_lines
 from tests.support.priority import before_others
 from tests.support.sim_process import ROOT, SimProcess
 from tests.support.swapper import BIG
@@ -89,12 +89,7 @@ class Trading:
         return sum((Decimal(row["qty"]) for row in rows if row["side"] == "BUY"), Decimal(0))
 
     def facts(self, event_type: str) -> list[dict[str, Any]]:
-        lines = (
-            json.loads(line)
-            for path in sorted((self._directory / "state" / "journal").glob("*.jsonl"))
-            for line in path.read_text().rpartition("\n")[0].splitlines()
-        )
-        return [line for line in lines if line.get("event_type") == event_type]
+        return journal_lines(self._directory / "state", event_type)
 
 
 @contextmanager

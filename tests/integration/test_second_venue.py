@@ -233,7 +233,7 @@ async def test_the_emergency_stop_cancels_ours_one_by_one_and_proves_it(tmp_path
             await placed(box, Side.BUY, "0.002", price)
         stranger = box.venue.add(tag="4711", lots=3, ticks=150)
         stop = stop_at(box.venue.base, ContractAdapter())
-        report = await stop.cancel_and_verify(deadline_s=5)
+        report = await stop.cancel_and_verify(deadline_s=60)
         await stop.close()
         assert report.verified_empty_ns is not None, report
         assert (report.canceled, report.remaining, report.others) == (3, 0, 1)
@@ -258,7 +258,7 @@ async def test_one_stop_over_two_venues_is_empty_when_both_are(tmp_path: Path) -
         stops["spot"] = stop_at(other.base, spot(key=SPOT_KEY, secret=SPOT_SECRET))
         stop = stop_of(stops)
         heard: list[tuple[int, int]] = []
-        report = await stop.cancel_and_verify(deadline_s=5, on_round=lambda *n: heard.append(n))
+        report = await stop.cancel_and_verify(deadline_s=60, on_round=lambda *n: heard.append(n))
         assert (report.canceled, report.open_orders) == (3, 0), report
         assert report.verified_empty_ns is not None
         assert heard[-1] == (3, 0)

@@ -17,7 +17,8 @@ from click.testing import CliRunner
 from daemon.cli.sim_command import sim_command
 from daemon.shell.sim_host.options import SimOptions, followed_venue
 from evidence.promotion.promote_command import promote_command
-from tests.support.bot_box import BotBox, free_port
+from tests.support.bot_box import BotBox
+from tests.support.ports import kept_port
 from tests.support.raw_bot import RawBot
 from tests.support.sim_process import SimProcess
 
@@ -91,7 +92,7 @@ def test_its_market_is_the_followed_one(leader: SimProcess) -> None:
 
 
 def test_a_loss_is_told_and_it_comes_back(tmp_path: Path) -> None:
-    port = free_port()
+    port = kept_port()
     leading = {"seed": 3, "symbols": SYMBOLS, "port": port, "state": tmp_path / "leader"}
     leader = SimProcess(**leading).start()
     try:

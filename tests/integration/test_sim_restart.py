@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from websockets.asyncio.client import connect
 
+from tests.support.ports import kept_port
 from tests.support.sim_process import SimProcess
 
 LIMIT = {
@@ -26,7 +27,7 @@ LIMIT = {
 
 def test_a_venue_that_is_ended_and_started_again_is_the_same_venue(tmp_path: Path) -> None:
     home = tmp_path / "venue"
-    with SimProcess(state=home) as sim:
+    with SimProcess(state=home, port=kept_port()) as sim:
         first = sim.ready
         sim.signed("POST", "order", **LIMIT, newClientOrderId="mine")
         unnamed = sim.signed("POST", "order", **LIMIT)
@@ -48,7 +49,7 @@ def test_a_venue_that_is_ended_and_started_again_is_the_same_venue(tmp_path: Pat
 
 
 def test_a_venue_that_was_killed_begins_anew_at_the_same_place(tmp_path: Path) -> None:
-    with SimProcess(state=tmp_path) as sim:
+    with SimProcess(state=tmp_path, port=kept_port()) as sim:
         first = sim.ready
         sim.signed("POST", "order", **LIMIT)
     with SimProcess(state=tmp_path) as sim:
@@ -72,7 +73,7 @@ def test_another_seed_on_the_same_state_is_refused_in_one_line(tmp_path: Path) -
 
 
 def get(url: str, trusted: ssl.SSLContext | None = None) -> Any:
-    with urllib.request.urlopen(url, context=trusted, timeout=10) as got:
+    with urllib.request.urlopen(url, context=trusted, timeout=60) as got:
         return json.load(got)
 
 

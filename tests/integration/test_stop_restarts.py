@@ -26,7 +26,7 @@ def killed(stage: StopStage) -> None:
 def end_in_order(stage: StopStage) -> None:
     assert stage.daemon is not None
     stage.send_signal(signal.SIGTERM)
-    assert stage.daemon.wait(30) == 0
+    assert stage.daemon.wait(60) == 0
 
 
 def move_to_another_host(stage: StopStage) -> None:

@@ -8,12 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.ports import kept_port
 from tests.support.stop_stage import StopStage
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 @pytest.fixture
@@ -37,7 +33,7 @@ def heard(systemd: socket.socket) -> list[str]:
 
 def health(port: int) -> int:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=60) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as error:
         with error:
@@ -48,7 +44,7 @@ def health(port: int) -> int:
 def test_a_hanging_main_loop_is_neither_patted_nor_healthy(
     tmp_path: Path, systemd: socket.socket
 ) -> None:
-    port = free_port()
+    port = kept_port()
     with StopStage(
         tmp_path,
         symbols=("BTCUSDT",),
@@ -66,8 +62,9 @@ def test_a_hanging_main_loop_is_neither_patted_nor_healthy(
 
         stage.until(patted, "a healthy daemon pats the watchdog")
         assert "READY=1" in said[0]
-        assert health(port) == 200
-        assert stage.status()["health"] == {"healthy": True, "problems": []}
+        stage.until(lambda: health(port) == 200, "the prober sees a healthy daemon")
+        well = {"healthy": True, "problems": []}
+        stage.until(lambda: stage.status()["health"] == well, "and so does who asks for its status")
         assert "none at this venue" in stage.status()["dead_mans_switch"]
 
         stage.signal("spin")

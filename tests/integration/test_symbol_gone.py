@@ -32,7 +32,7 @@ async def test_a_symbol_that_goes_is_named_and_the_link_stays_up(venue: Scripted
         await bench.up()
         assert bench.got(InstrumentsLoaded)[-1].absent == {}
         venue.symbols = ["BTCUSDT"]
-        await bench.until(lambda: bool(bench.got(InstrumentsLoaded)[-1].absent), within_s=8)
+        await bench.until(lambda: bool(bench.got(InstrumentsLoaded)[-1].absent))
         told = bench.got(InstrumentsLoaded)[-1]
         assert [one.symbol for one in told.instruments] == ["BTCUSDT"]
         assert told.absent == {"ETHUSDT": "the venue does not list it"}
@@ -40,7 +40,7 @@ async def test_a_symbol_that_goes_is_named_and_the_link_stays_up(venue: Scripted
         await bench.first(SnapshotTaken)
         assert not [one for one in bench.got(LinkDown) if one.link is Link.REST]
         venue.symbols = [*BOTH]
-        await bench.until(lambda: not bench.got(InstrumentsLoaded)[-1].absent, within_s=8)
+        await bench.until(lambda: not bench.got(InstrumentsLoaded)[-1].absent)
 
 
 async def test_a_denial_by_a_filter_has_the_list_read_again_once_it_is_old(
@@ -55,18 +55,18 @@ async def test_a_denial_by_a_filter_has_the_list_read_again_once_it_is_old(
     async def rounds_pass(bench: Bench) -> None:
         """A round that has sampled the budget would have read the list, too."""
         so_far = len(bench.got(BudgetSampled))
-        await bench.until(lambda: len(bench.got(BudgetSampled)) > so_far + 1, within_s=60)
+        await bench.until(lambda: len(bench.got(BudgetSampled)) > so_far + 1)
 
     async with running(made) as bench:
-        await bench.up(within_s=60)
+        await bench.up()
         venue.status = "HALT"
         for _ in range(100):
             bench.link.perform(RefreshInstruments(BTC))
         await rounds_pass(bench)
         assert len(venue.asked("GET exchangeInfo")) == 1, "what was just read is believed"
         ahead_ns = gap_ns
-        await bench.until(lambda: len(venue.asked("GET exchangeInfo")) == 2, within_s=60)
-        await bench.until(lambda: len(bench.got(InstrumentsLoaded)) == 2, within_s=60)
+        await bench.until(lambda: len(venue.asked("GET exchangeInfo")) == 2)
+        await bench.until(lambda: len(bench.got(InstrumentsLoaded)) == 2)
         for _ in range(100):
             bench.link.perform(RefreshInstruments(BTC))
         await rounds_pass(bench)

@@ -233,12 +233,12 @@ def test_a_signal_to_the_command_ends_the_bot_and_its_children(tmp_path: Path) -
     command += [str(tmp_path / "out"), "--", sys.executable, script(tmp_path, LOOK), "x"]
     command += ["{config:json}", "{config:json}", str(told)]
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as running:
-        until = monotonic_s() + 40
+        until = monotonic_s() + 60
         while not told.exists() or not told.stat().st_size:
             assert monotonic_s() < until
             time.sleep(0.05)
         running.terminate()
-        said = running.communicate(timeout=40)[1]
+        said = running.communicate(timeout=60)[1]
     assert running.returncode == 1
     assert "ended by SIGTERM" in said
     assert not Path(f"/proc/{json.loads(told.read_text())['child']}").exists()

@@ -184,6 +184,8 @@ def test_after_a_venue_was_killed_one_command_leads_back(tmp_path: Path) -> None
             while not client.call("status").get("session_orders"):
                 assert first.process.poll() is None
         first.end(signal.SIGKILL)
+    while any(" " in one for one in left_of(place)):  # its venue and its daemon end after it
+        assert first.process.poll() is not None
     config = with_any_port(place)
     with up(place, "--no-start") as again:
         again.says(f"seatrial up --dir {place} --reset-venue")

@@ -178,6 +178,7 @@ async def test_a_missed_deadline_is_unknown_and_a_late_answer_is_still_told(
         unknown = await bench.first(OutcomeUnknown)
         assert "60 ms" in unknown.reason
         assert bench.link.facts()["in_flight"] == 0
+        await bench.until(lambda: bool(held))
         socket, call = held[0]
         status, body = venue._answer("POST order", call["params"])
         await reply(socket, call, body, status=status)
@@ -228,7 +229,7 @@ async def test_a_half_open_connection_is_found_by_a_request_without_answer(
 
 
 async def test_a_quiet_connection_is_asked_whether_it_lives(venue: ScriptedVenue) -> None:
-    async with running(Bench(venue.base, ping_idle_ms=60, ping_reply_ms=60)) as bench:
+    async with running(Bench(venue.base, ping_idle_ms=60, ping_reply_ms=3_000)) as bench:
         await bench.up()
         await bench.until(lambda: len(venue.asked("ping")) >= 3)
         assert bench.got(LinkDown) == []
@@ -242,7 +243,8 @@ async def test_one_slow_answer_is_no_half_open_connection(venue: ScriptedVenue) 
         await bench.up()
         bench.link.perform(SendOrder(order()))
         await bench.first(OutcomeUnknown)
-        assert venue.asked("ping"), "it was asked, and it lives"
+        await bench.until(lambda: bool(venue.asked("ping")))
+        await bench.until(lambda: bench.link.facts()["links"]["order"]["up"])
         assert bench.got(LinkDown) == []
 
 
@@ -488,7 +490,7 @@ async def test_market_frames_become_inputs(venue: ScriptedVenue) -> None:
 
 
 async def test_a_quiet_market_is_no_dead_connection(venue: ScriptedVenue) -> None:
-    async with running(Bench(venue.base, stream_silence_max_ms=80)) as bench:
+    async with running(Bench(venue.base, stream_silence_max_ms=1_000)) as bench:
         await bench.up()
         await bench.until(lambda: len(venue.asked("LIST_SUBSCRIPTIONS")) >= 5)
         assert bench.got(LinkDown) == []
@@ -772,9 +774,7 @@ async def test_rest_down_is_confirmed_and_told_once(venue: ScriptedVenue) -> Non
         await bench.up()
         venue.script("GET time", fail, times=12)
         await bench.until(lambda: any(i.link is Link.REST for i in bench.got(LinkDown)))
-        await bench.until(
-            lambda: [i.link for i in bench.got(LinkUp)].count(Link.REST) == 2, within_s=8
-        )
+        await bench.until(lambda: [i.link for i in bench.got(LinkUp)].count(Link.REST) == 2)
         assert [i.link for i in bench.got(LinkDown)] == [Link.REST]
 
 

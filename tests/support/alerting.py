@@ -5,7 +5,6 @@ The human is a webhook that remembers when each alert arrived.
 
 import json
 import shutil
-import socket
 import subprocess
 import threading
 import urllib.parse
@@ -21,10 +20,12 @@ import pytest
 
 from daemon.shell.process.clock import SystemClock
 from tests.support.box import Box
+from tests.support.journal_lines import journal_lines
+from tests.support.ports import kept_port
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 ALERT_S_MAX = 5.0
-START_DEADLINE_S = 30.0
+START_DEADLINE_S = 60.0
 
 needs_monitoring = pytest.mark.skipif(
     shutil.which("prometheus") is None or shutil.which("prometheus-alertmanager") is None,
@@ -74,23 +75,17 @@ class WatchedBox(Box):
     port = 0
 
     def start_daemon(self, gate: str = "READY") -> None:
-        self.port = free_port()
+        self.port = kept_port()
         text = self.config.read_text().replace("port = 0", f"port = {self.port}")
         self.config.write_text(text)
         super().start_daemon(gate)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def until_ready(url: str) -> None:
     deadline = monotonic() + START_DEADLINE_S
     while True:
         try:
-            with urllib.request.urlopen(url, timeout=1) as answer:
+            with urllib.request.urlopen(url, timeout=START_DEADLINE_S) as answer:
                 if answer.status == 200:
                     return
         except OSError:
@@ -112,7 +107,7 @@ def process(command: list[str], log: Path) -> Iterator[None]:
 @contextmanager
 def monitoring(directory: Path, watched: int, human: Human) -> Iterator[str]:
     """Prometheus and Alertmanager with our files, on free ports. Yields Prometheus' base URL."""
-    alert_port, port = free_port(), free_port()
+    alert_port, port = kept_port(), kept_port()
     for name in ("recording.yml", "alerts.yml"):
         shutil.copy(DEPLOY / "prometheus" / name, directory / name)
     config = (DEPLOY / "prometheus" / "prometheus.yml").read_text()
@@ -182,11 +177,5 @@ def quiet(base: str, directory: Path, human: Human, *, seconds: float) -> None:
 
 def events(box: Box, event_type: str, *, since_ns: int) -> list[int]:
     """When the daemon journalled lines of a kind since a moment, UTC nanoseconds, in order."""
-    found = []
-    for path in sorted((box.directory / "state" / "journal").glob("journal-*.jsonl")):
-        for line in path.read_bytes().splitlines():
-            if f'"event_type":"{event_type}"'.encode() in line[:512]:
-                record: dict[str, Any] = json.loads(line)
-                if record["ts_ns"] >= since_ns:
-                    found.append(int(record["ts_ns"]))
-    return found
+    lines = journal_lines(box.directory / "state", event_type)
+    return [int(one["ts_ns"]) for one in lines if one["ts_ns"] >= since_ns]

@@ -1,9 +1,7 @@
 """A box with a gateway: the simulated venue, the daemon, and keys of bots that trade through it."""
 
-import json
 import re
 import signal
-import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +11,8 @@ from daemon.shell.gateway.bot_keys import new_key, write_key
 from daemon.shell.gateway.snippets import Address, snippet
 from daemon.shell.process.clock import SystemClock
 from tests.support.box import ROOT, Box
+from tests.support.journal_lines import journal_lines
+from tests.support.ports import kept_port
 from tests.support.sim_process import SimProcess
 
 CAPS = ROOT / "deploy" / "caps" / "bots.toml"
@@ -22,13 +22,6 @@ UNHURRIED = {
     "messages_per_second_max": "400",
 }
 """Tests place equal orders one after another, as fast as the machine can."""
-
-
-def free_port() -> int:
-    """A port that nobody has now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass(frozen=True)
@@ -65,7 +58,7 @@ class BotBox(Box):
             assert count, f"no cap {name}"
         preset = directory / "bots-caps.toml"
         preset.write_text(text)
-        self.address = f"127.0.0.1:{free_port()}"  # the same after a restart
+        self.address = f"127.0.0.1:{kept_port()}"  # the same after a restart
         tables = f'\n[gateway]\nlisten = "{self.address}"\n'
         for name in bots:
             own = rules.replace("bots.NAME", f"bots.{name}")
@@ -119,8 +112,4 @@ class BotBox(Box):
 
     def journal(self, event_type: str) -> list[dict[str, Any]]:
         """Every line of one kind."""
-        found = []
-        for path in sorted((self.directory / "state" / "journal").glob("journal-*.jsonl")):
-            lines = path.read_text().splitlines()
-            found += [json.loads(one) for one in lines if f'"event_type":"{event_type}"' in one]
-        return found
+        return journal_lines(self.directory / "state", event_type)

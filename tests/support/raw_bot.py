@@ -40,7 +40,7 @@ class RawBot:
     api_key: str = ""
     secret: str | Ed25519PrivateKey = ""
     headers: dict[str, str] = field(default_factory=dict)
-    timeout_s: float = 15.0
+    timeout_s: float = 60.0
 
     def sign(self, text: str) -> str:
         if isinstance(self.secret, Ed25519PrivateKey):

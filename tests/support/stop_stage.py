@@ -23,6 +23,7 @@ from control.tool.client import ControlClient
 from daemon.demo.plan import toml_text
 from daemon.shell.process.child_processes import end_with_parent
 from tests.support.forked import ForkedProcess, start
+from tests.support.journal_lines import journal_lines
 from tests.support.priority import before_others
 from tests.support.sim_process import ROOT, SimProcess
 from tests.support.wedge import HUNG
@@ -215,7 +216,7 @@ class StopStage:
         self.daemon.send_signal(number)
 
     # ------------------------------------------------------------------ asking
-    def status(self, timeout_s: float = 2.0) -> dict[str, Any]:
+    def status(self, timeout_s: float = DEADLINE_S) -> dict[str, Any]:
         """The daemon's status; empty while none answers."""
         if self.daemon is not None and self.daemon.poll() is not None:
             raise StageError(f"seatriald ended: {self.log.read_text()[-2000:]}")
@@ -260,14 +261,7 @@ class StopStage:
 
     def journal(self) -> list[dict[str, Any]]:
         """Every whole line of the journal."""
-        lines = []
-        for path in sorted((self.state_dir / "journal").glob("journal-*.jsonl")):
-            for line in path.read_text().splitlines():
-                try:
-                    lines.append(json.loads(line))
-                except ValueError:
-                    continue
-        return lines
+        return journal_lines(self.state_dir)
 
     # ------------------------------------------------------------------ acts
     def fill(self) -> None:

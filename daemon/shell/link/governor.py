@@ -8,8 +8,12 @@ Rules of this file:
 4. During a pause nothing is sent at all; a pause for the order count stops placements only.
 5. Each thing counted (weight, calls, orders) is counted once, however many windows the venue counts
    it in: a window only knows where its own count began. So an order touches three numbers.
-6. A pause whose end the venue did not say, or said absurdly, is as long as its pages name; one
-   refusal soon after another doubles it, up to the three days of the longest ban.
+6. A pause whose end the venue named is kept whole, by everybody.
+7. Of a pause whose end the venue did not name, or named absurdly, we choose the length
+   (`UntoldPauses`): as long as its pages name; one refusal soon after another doubles it, up to the
+   three days of the longest ban. A stop has 30 s in all and sends little: after a 429 or a
+   firewall's page it asks again after 1, 2, 4 and then every 8 s, one request each time. A ban is
+   waited for all the same: the shortest is longer than any stop, and asking lengthens it.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -47,11 +51,6 @@ _SHARE_PERMILLE = {
 _ROUNDS_PERMILLE = 300
 """Of the weight of a window, what routine rounds may use among themselves."""
 _NEW_WINDOW_GRACE_NS = 500 * _NS_PER_MS
-_DEFAULT_PAUSE_NS = {
-    "weight": 60 * _NS_PER_S,
-    "ban": 120 * _NS_PER_S,
-    "connections": 60 * _NS_PER_S,
-}
 _PAUSE_MAX_NS = 3 * 86_400 * _NS_PER_S
 """The longest ban that the venue's pages name; a later end is taken for a slip."""
 _DOUBLINGS_MAX = 12
@@ -59,6 +58,25 @@ _PAST_SLACK_NS = 5 * _NS_PER_S
 _NEVER = 1 << 62
 _CALM_NS = 3_600 * _NS_PER_S
 """A pause that comes so long after the last one is a first one again."""
+
+
+class UntoldPauses(msgspec.Struct, frozen=True):
+    """How long nothing is sent after a refusal that names no time, in seconds (rule 7)."""
+
+    weight: int
+    """Also of connections, and of a firewall's page."""
+    ban: int
+    most: int
+    """No doubling goes beyond; a first pause may be longer."""
+
+    def length_ns(self, scope: str, repeats: int) -> int:
+        """Of the pause after so many refusals that came soon after each other."""
+        first = self.ban if scope == "ban" else self.weight
+        return min(first << min(repeats, _DOUBLINGS_MAX), max(first, self.most)) * _NS_PER_S
+
+
+WORK_PAUSES = UntoldPauses(weight=60, ban=120, most=_PAUSE_MAX_NS // _NS_PER_S)
+STOP_PAUSES = UntoldPauses(weight=1, ban=120, most=8)
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -145,7 +163,7 @@ def window_name(row: RateLimitRow) -> str:
 class Governor:
     """Admits or refuses each request before it leaves. Not thread-safe: one loop owns it."""
 
-    def __init__(self, plan: RatePlan, *, waf_pause_s: float = 60.0) -> None:
+    def __init__(self, plan: RatePlan, *, untold: UntoldPauses = WORK_PAUSES) -> None:
         self.plan = plan
         self.offset_ns = 0
         """Venue clock minus engine time; set by the time sync."""
@@ -154,7 +172,7 @@ class Governor:
         self._rooms: dict[tuple[Purpose, int, int], _Room] = {}
         self._windows: list[_Window] = [self._window(row) for row in plan.documented]
         self._index()
-        self._waf_pause_ns = int(waf_pause_s * _NS_PER_S)
+        self._untold = untold
         self._paused_until_ns = 0
         self._pause_reason = ""
         self._pause_scope = ""
@@ -295,8 +313,7 @@ class Governor:
         """The venue refused for rate; returns until when (engine time) nothing is sent.
 
         `scope`: ban, weight, connections, waf (all stop everything) or orders (placements only).
-        Without a usable time from the venue: as long as its pages name for a first refusal, twice
-        as long for each one that follows soon.
+        Without a usable time from the venue: rule 7.
         """
         if until_ns is not None:
             until_ns = _sane(until_ns, now_ns)
@@ -310,9 +327,7 @@ class Governor:
         if now_ns >= self._paused_until_ns:  # else the same refusal, of another request
             self._repeats[scope] = self._repeats.get(scope, -1) + 1
         if until_ns is None:
-            first_ns = _DEFAULT_PAUSE_NS.get(scope, self._waf_pause_ns)
-            doubled = min(self._repeats.get(scope, 0), _DOUBLINGS_MAX)
-            until_ns = now_ns + min(first_ns << doubled, _PAUSE_MAX_NS)
+            until_ns = now_ns + self._untold.length_ns(scope, self._repeats.get(scope, 0))
         if until_ns > self._paused_until_ns:
             self._paused_until_ns = until_ns
             self._pause_scope = scope

@@ -9,8 +9,9 @@ Rules of this file:
 2. "Empty" means that two listings in a row showed no order of ours; nothing less is reported.
 3. It has two routes, the WebSocket API and REST; what fails on one is tried on the other at once.
 4. Until the deadline it never gives up: 5xx, timeouts, lost sockets and clock refusals are tried
-   again, 429 and 418 when the venue allows. A route that does not work on this machine (a library
-   that cannot be imported, no file descriptor left) is a route that failed.
+   again, 429 and 418 when the venue allows (rule 7 of `governor.py` where it names no time). A
+   route that does not work on this machine (a library that cannot be imported, no file descriptor
+   left) is a route that failed.
 """
 
 import contextlib
@@ -51,7 +52,8 @@ from daemon.shell.stop.emergency_transports import (
 from daemon.venues.contract import OpenRow
 from daemon.venues.faults import Cause, Fault, Outcome
 
-if TYPE_CHECKING:  # a stop waits for every import
+if TYPE_CHECKING:
+    from daemon.model.inputs import RateLimited  # a stop waits for every import
     from daemon.venues.adapter import VenueAdapter
 
 _GAP_MIN_S = 0.002
@@ -436,13 +438,13 @@ class EmergencyStop:
             return self._adapter.fault(error.status, error.code, error.message)
         return Fault(outcome=Outcome.UNKNOWN, status=0, code=0, message=str(error))
 
-    def _limited(self, scope: str, until_ns: int, reason: str) -> None:
+    def _limited(self, limited: "RateLimited") -> None:
         if len(self._limits_told) < _ERRORS_MAX:
-            self._limits_told.append(f"rate limit ({scope}): {reason}")
-        if scope in {"ban", "weight"}:
+            self._limits_told.append(f"rate limit ({limited.scope}): {limited.reason}")
+        if limited.scope in {"ban", "weight"}:
             now_ns = self._clock.now_ns()
-            self._rest.governor.pause(scope, until_ns, now_ns)
-            self._socket.governor.pause(scope, until_ns, now_ns)
+            self._rest.governor.pause(limited.scope, limited.until_ns, now_ns)
+            self._socket.governor.pause(limited.scope, limited.until_ns, now_ns)
 
 
 async def _alone(route: EmergencyTransport, call: Call) -> Any:

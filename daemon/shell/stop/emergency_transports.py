@@ -3,7 +3,8 @@
 Rules of this file:
 1. A route answers or raises a `SeatrialError`; it never guesses and never retries.
 2. Each route has its own budget; only a ban or a weight refusal, which the venue counts per
-   address, silences both.
+   address, silences both. Silence includes new connections. How long it lasts where the venue named
+   no time is rule 7 of `governor.py` (`STOP_PAUSES`).
 3. Nothing here can place: the halt flag is not even asked.
 4. A route imports its client when it is first opened: a second process that stops us waits for
    the imports of the route that it takes, not for both.
@@ -24,8 +25,9 @@ from daemon.errors import (
 from daemon.model.amounts import NS_PER_MS
 from daemon.model.copies import replace
 from daemon.model.halt import HaltFlag
-from daemon.shell.link.governor import Governor
+from daemon.shell.link.governor import STOP_PAUSES, Governor
 from daemon.shell.link.link_config import VenueEndpoints
+from daemon.shell.link.rate_refusals import RateRefusals
 from daemon.shell.process.clock import Clock
 from daemon.venues.contract import OpenRow, WsReply
 from daemon.venues.faults import Fault, Outcome
@@ -33,6 +35,7 @@ from daemon.venues.hosts import EndpointKind
 from daemon.venues.requests import HttpRequest, Purpose, WsRequest
 
 if TYPE_CHECKING:  # rule 4
+    from daemon.model.inputs import RateLimited
     from daemon.shell.link.rest_session import RestSession
     from daemon.venues.adapter import StopCodec, VenueAdapter
 
@@ -41,8 +44,6 @@ AT_ONCE = 32
 _CONNECTIONS = 8
 _PING_IDLE_S = 10.0
 _PING_REPLY_S = 5.0
-_WAF_PAUSE_S = 1.0
-"""A firewall's page names no time; the stop must go on trying."""
 
 
 class VenueClock:
@@ -52,11 +53,15 @@ class VenueClock:
         self._clock = clock
         self.offset_ns = 0
         self.measured = False
+        self.governors: list[Governor] = []
+        """Of the routes: times that the venue names are of its clock."""
 
     def take(self, venue_ms: int, sent_ns: int, recv_ns: int) -> None:
         """One answer to "what time is it"."""
         self.offset_ns = venue_ms * NS_PER_MS - (sent_ns + recv_ns) // 2
         self.measured = True
+        for governor in self.governors:
+            governor.offset_ns = self.offset_ns
 
     def venue_ms(self) -> int:
         """Venue time now."""
@@ -65,10 +70,6 @@ class VenueClock:
 
 Call = Callable[[], Coroutine[Any, Any, Any]]
 """A call of a route that is not made yet."""
-
-
-OnLimited = Callable[[str, int, str], None]
-"""Hears of a refusal for rate: its scope, until when (engine time, ns), and why."""
 
 
 class StopSession(Protocol):
@@ -181,13 +182,14 @@ class RestTransport:
         adapter: "VenueAdapter",
         clock: Clock,
         venue_clock: VenueClock,
-        on_limited: OnLimited,
+        on_limited: "Callable[[RateLimited], None]",
         waits: StopWaits,
         deadlines: StopDeadlines,
     ) -> None:
         self._deadlines = deadlines
         self.together = waits.on_rest
-        self.governor = Governor(adapter.rates, waf_pause_s=_WAF_PAUSE_S)
+        self.governor = Governor(adapter.rates, untold=STOP_PAUSES)
+        venue_clock.governors.append(self.governor)
         self._adapter = adapter
         self._venue_clock = venue_clock
         self._endpoints = endpoints
@@ -254,7 +256,7 @@ class RestTransport:
                 clock=self._clock,
                 governor=self.governor,
                 halt=HaltFlag(),  # asked for placements only, and none is ever made here
-                on_limited=lambda said: self._on_limited(said.scope, said.until_ns, said.reason),
+                on_limited=self._on_limited,
                 read_error=self._adapter.decode.error,
                 deadline_s=5.0,
                 connections_max=_CONNECTIONS,
@@ -283,19 +285,21 @@ class SocketTransport:
         adapter: "VenueAdapter",
         clock: Clock,
         venue_clock: VenueClock,
-        on_limited: OnLimited,
+        on_limited: "Callable[[RateLimited], None]",
         waits: StopWaits,
         deadlines: StopDeadlines,
     ) -> None:
         self._deadlines = deadlines
         self._waits = waits
         self.together = waits.on_socket
-        self.governor = Governor(adapter.rates)
+        self.governor = Governor(adapter.rates, untold=STOP_PAUSES)
+        venue_clock.governors.append(self.governor)
+        self._limits = RateRefusals(governor=self.governor, clock=clock, deliver=on_limited)
+        self._connect_weight = adapter.costs.connect
         self._endpoints = endpoints
         self._codec = adapter.stop_codec()
         self._clock = clock
         self._venue_clock = venue_clock
-        self._on_limited = on_limited
         self._session: StopSession | None = None
         self._next = 0
 
@@ -313,12 +317,17 @@ class SocketTransport:
         """Connect, unless connected."""
         if self.is_warm:
             return
+        self._admit(self._connect_weight)
+        self.governor.settle(weight=self._connect_weight)
         session = self._waits.session(self._endpoints, self._codec, self._clock)
-        await session.open(
-            connect_deadline_s=self._deadlines.left_s,
-            ping_idle_s=_PING_IDLE_S,
-            ping_reply_s=_PING_REPLY_S,
-        )
+        try:
+            await session.open(
+                connect_deadline_s=self._deadlines.left_s,
+                ping_idle_s=_PING_IDLE_S,
+                ping_reply_s=_PING_REPLY_S,
+            )
+        except SeatrialError as error:
+            raise self._limits.of_handshake(error) from error
         self._session = session
 
     async def close(self) -> None:
@@ -361,10 +370,7 @@ class SocketTransport:
         session = self._session
         if session is None or session.lost:
             raise NotConnected("the WebSocket API is not connected")
-        now_ns = self._clock.now_ns()
-        refusal = self.governor.admit(Purpose.CANCEL, weight=request.weight, now_ns=now_ns)
-        if refusal is not None:
-            raise BudgetEmpty(refusal.reason, refusal.until_ns)
+        now_ns = self._admit(request.weight)
         try:
             reply = await session.ask(request, deadline_s=self._deadlines.left_s)
         except SeatrialError as error:
@@ -377,16 +383,16 @@ class SocketTransport:
         if fault is None or (gone and fault.outcome is Outcome.NOT_CANCELABLE):
             return reply
         if fault.outcome is Outcome.LIMITED:
-            self._limit(fault, now_ns)
+            self._limits.refused(fault, self.governor.until_ns(fault.retry_at_ms, None, now_ns))
         raise _refused(fault)
 
-    def _limit(self, fault: Fault, now_ns: int) -> None:
-        scope = fault.scope
-        until_ns = None
-        if fault.retry_at_ms:
-            until_ns = fault.retry_at_ms * NS_PER_MS - self._venue_clock.offset_ns
-        until_ns = self.governor.pause(scope, until_ns, now_ns)
-        self._on_limited(scope, until_ns, fault.text)
+    def _admit(self, weight: int) -> int:
+        """Ask the governor; returns the time of asking. Raises BudgetEmpty: not now."""
+        now_ns = self._clock.now_ns()
+        refusal = self.governor.admit(Purpose.CANCEL, weight=weight, now_ns=now_ns)
+        if refusal is not None:
+            raise BudgetEmpty(refusal.reason, refusal.until_ns)
+        return now_ns
 
     def _id(self) -> str:
         self._next += 1

@@ -10,11 +10,11 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+# Compiled when a refusal comes: a stop waits for every import, and it has seldom to read one.
 _UNTIL_NUMBER = r"(?i)\buntil\W{0,4}(\d{10,19})(?:\.\d*)?(?!\d)"
 _UNTIL_DATE = r"(?i)\buntil\W{0,4}(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)(?:\.\d*)?(?: ?(?:Z|UTC))?"
 _SECONDS = r"\d{1,9}(?:\.\d{1,9})?"
 _EPOCH = r"\d{10,19}"
-"""Compiled when a refusal is met: a stop waits for every import."""
 
 
 def epoch_ms(value: int) -> int:

@@ -227,3 +227,55 @@ def test_an_operators_reconcile_answers_with_what_it_found(stage: Stage) -> None
     answer = replies(effects)[0].result
     assert answer["clean"] is False
     assert answer["differences"][0]["symbol"] == "ETH"
+
+
+GIFT = {**HELD, "ETH": "101"}
+TRADED = {**GIFT, "USDT": "99990.1", "BTC": "100.1"}
+
+
+def resolved_while_a_trade_is_owed(stage: Stage) -> tuple[str, dict[str, object]]:
+    """A deposit has stopped us; the order then fills, and its trade is not told yet."""
+    cid = stage.place(wish()).client_order_id
+    stage.tell(VenueReport(report(cid)))
+    resting = report(cid, source=ReportSource.QUERY)
+    confirmed(stage, balances=GIFT, open_orders=(resting,))
+    stage.answer_all(balances=GIFT, open_orders=(resting,))
+    incident = stage.facts_of("incident_opened")[0]["incident_id"]
+    stage.tell(command("incident-resolve", incident_id=incident, root_cause="deposit"))
+    filled = report(cid, V.FILLED, cum="0.1", source=ReportSource.QUERY)
+    return cid, {"balances": TRADED, "statuses": (filled,)}
+
+
+def bases(stage: Stage) -> list[bool]:
+    return [fact["basis_set"] for fact in stage.facts_of("reconciled")]
+
+
+def test_balances_that_hold_an_owed_trade_are_taken_over_when_it_is_booked(stage: Stage) -> None:
+    cid, ahead = resolved_while_a_trade_is_owed(stage)
+    before = len(bases(stage))
+    stage.answer_all(**ahead)
+    assert set(bases(stage)[before:]) == {False}
+    refused = replies(stage.tell(command("start")))[0]
+    assert "a trade is owed" in refused.error_message
+    trade = fill(cid, 3, "0.1")
+    stage.tell(VenueReport(report(cid, V.FILLED, cum="0.1", fills=(trade,))))
+    ahead["fills"] = (trade,)
+    stage.answer_all(**ahead)
+    assert bases(stage)[before:].count(True) == 1
+    stage.tell(command("reconcile"))
+    stage.answer_all(**ahead)
+    assert stage.incidents() == ["position_mismatch"], "the deposit, and nothing after it"
+    assert stage.position() == "0.1"
+    stage.tell(command("reconcile"))
+    stage.answer_all(**{**ahead, "balances": {**TRADED, "BTC": "99.1"}})
+    assert stage.incidents() == ["position_mismatch"] * 2, "a true loss still stops us"
+
+
+def test_a_trade_that_never_comes_keeps_no_balances_from_being_taken_over(stage: Stage) -> None:
+    _, ahead = resolved_while_a_trade_is_owed(stage)
+    before = len(bases(stage))
+    stage.answer_all(**ahead)
+    assert set(bases(stage)[before:]) == {False}
+    stage.after(stage.config.unknown_settle_ns // 1_000_000)
+    stage.answer_all(**ahead)
+    assert bases(stage)[-1]

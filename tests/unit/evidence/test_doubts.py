@@ -1,6 +1,7 @@
 """How a doubt about an order ends: no outcome can be put in another's place."""
 
 from itertools import permutations
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from daemon.model.records import EventType
 from evidence.folds.order_fold import OrdersFold
 from evidence.folds.told_fold import ToldFold
 from evidence.read.journal_reader import decoded
+from evidence.report.report import build_report
 from tests.support.journal_maker import JournalMaker, encode
 
 STATES = {"absent": "REJECTED", "not_sent": "CANCELED", "adopted": "ACCEPTED"}
@@ -101,3 +103,28 @@ def test_an_order_that_returns_is_adopted_with_all_that_it_is_held_for(order: ob
     fold = OrdersFold()
     assert problems(fold, maker) == ({} if order else {"outcome_differs": 1})
     assert list(fold.open) == [cid], "it works, and its end is awaited"
+
+
+@pytest.mark.parametrize(("state", "kind"), [("REJECTED", "absent"), ("CANCELED", "not_sent")])
+@pytest.mark.parametrize("is_last", [True, False])
+def test_a_kill_before_the_line_of_a_doubts_end_is_no_fault_of_the_journal(
+    state: str, kind: str, is_last: bool, tmp_path: Path
+) -> None:
+    """An order ends unseen by the venue in the last line of a run, or in the last but one."""
+    maker = begun()
+    cid = maker.approve("BTCUSDT", "BUY", "0.01", "3000")
+    maker.state(cid, "UNKNOWN", "silence")
+    maker.wait()
+    maker.write(EventType.INPUT, input={**INPUTS[kind], "client_order_id": cid})
+    maker.state(cid, state, "reject")
+    if not is_last:
+        maker.deny()
+    maker.run_start(ticks="all", heartbeat_period_ms=1000)
+
+    fold = OrdersFold()
+    problems(fold, maker)
+    is_unproven = not is_last and state == "REJECTED"
+    assert fold.audit().counts == ({"reject_absent": 1} if is_unproven else {})
+    journal, books = maker.save(tmp_path)
+    reasons = " ".join(build_report([journal], ledger=books).reasons)
+    assert ("orders missing from ledger" in reasons) is (not is_last and state == "CANCELED")

@@ -4,6 +4,7 @@ import gzip
 import json
 from pathlib import Path
 
+import orjson
 import pytest
 import zstandard
 
@@ -198,11 +199,37 @@ def test_a_line_with_a_key_twice_is_malformed(tmp_path, kind, is_first):
     assert any(f":{place + 1}:" in one for one in reader.chain.faults.examples["malformed"])
 
 
-def test_a_key_twice_inside_of_a_decision_is_malformed(tmp_path):
+@pytest.mark.parametrize("beside", [b"", b'"zz":1e15,'])
+def test_a_key_twice_inside_of_a_decision_is_malformed(tmp_path, beside):
+    """Also beside numbers that grow by its length where they are written again."""
     maker = whole_story(seed=5)
     place = next(i for i, r in enumerate(maker.records) if r["event_type"] == "order_approved")
     lines = maker.lines()
-    lines[place] = lines[place].replace(b'"halted":false', b'"halted":true,"halted":false', 1)
+    double = beside + b'"halted":true,"halted":false'
+    lines[place] = lines[place].replace(b'"halted":false', double, 1)
+    if beside:
+        assert len(orjson.dumps(orjson.loads(lines[place]))) == len(lines[place])
     reader = JournalReader([*write_journal(tmp_path, lines).glob("*.jsonl")])
     list(reader.records())
     assert reader.chain.faults.counts["malformed"] == 1
+
+
+def test_lines_of_unknown_types_are_counted_among_the_lines(tmp_path):
+    maker = whole_story()
+    for place in (3, 30):
+        maker.records[place] = {**maker.records[place], "event_type": "of_tomorrow"}
+    reader = JournalReader([*write_journal(tmp_path, maker.lines()).glob("*.jsonl")])
+    read_ones = list(reader.records())
+    assert reader.chain.faults.counts == {"unknown_type": 2}
+    assert reader.chain.lines == len(maker.records) == len(read_ones) + 2
+    assert reader.chain.last_seq == len(maker.records)
+
+
+def test_a_journal_begins_with_its_first_line_whatever_that_says(tmp_path):
+    record = {**whole_story().records[0], "seq": 0, "prev": ""}
+    (tmp_path / "journal-000001.jsonl").write_bytes(orjson.dumps(record) + b"\n")
+    reader = JournalReader([tmp_path / "journal-000001.jsonl"])
+    (line,) = reader.records()
+    assert (reader.chain.first_seq, reader.chain.lines) == (0, 1)
+    assert reader.chain.first_place == "journal-000001.jsonl:1"
+    assert reader.chain.first_ns == line.ts_ns

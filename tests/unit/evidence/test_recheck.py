@@ -13,9 +13,9 @@ from daemon.model.ids import instrument_id
 from daemon.model.records import EventType
 from evidence.judge.decision_recheck import recheck
 from evidence.judge.disagreement import tell
-from evidence.judge.redecide import REQUIRED_OF_PORTFOLIO, Redecision
+from evidence.judge.redecide import Redecision
 from evidence.judge.risk_contexts import RiskContexts
-from evidence.read.decision_inputs import in_windows
+from evidence.read.decision_inputs import REQUIRED_OF_PORTFOLIO, in_windows
 from evidence.read.journal_lines import CapsChangedLine, SessionStartLine
 from evidence.recheck import main
 from riskcaps.words.capset import capset_from_mapping

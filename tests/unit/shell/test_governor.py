@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daemon.model.copies import replace
-from daemon.shell.link.governor import Governor
+from daemon.shell.link.governor import STOP_PAUSES, WORK_PAUSES, Governor, UntoldPauses
 from daemon.venues.binance_spot.spot_adapter import RATES
 from daemon.venues.contract import RateLimitRow
 from daemon.venues.requests import Purpose
@@ -14,8 +14,8 @@ S = 1_000_000_000
 T0 = 1_700_000_040 * S  # a whole minute
 
 
-def small(*, weight: int = 100, orders: int = 10) -> Governor:
-    governor = Governor(RATES)
+def small(*, weight: int = 100, orders: int = 10, untold: UntoldPauses = WORK_PAUSES) -> Governor:
+    governor = Governor(RATES, untold=untold)
     governor.configure(
         [
             RateLimitRow("REQUEST_WEIGHT", "MINUTE", 1, weight),
@@ -156,6 +156,17 @@ def test_a_pause_without_a_time_lasts_as_documented() -> None:
     assert small().pause("ban", None, T0) == T0 + 120 * S
     assert small().pause("weight", None, T0) == T0 + 60 * S
     assert small().pause("orders", None, T0 + S) == T0 + 10 * S
+
+
+def test_a_stop_asks_again_soon_after_a_429_without_a_time_and_waits_for_a_ban() -> None:
+    for scope in ("weight", "connections", "waf"):
+        governor, now, asked = small(untold=STOP_PAUSES), T0, []
+        while now < T0 + 30 * S:
+            asked.append((now - T0) // S)
+            now = governor.pause(scope, None, now)
+        assert asked == [0, 1, 3, 7, 15, 23], scope
+    assert small(untold=STOP_PAUSES).pause("ban", None, T0) == T0 + 120 * S
+    assert small(untold=STOP_PAUSES).pause("weight", T0 + 50 * S, T0) == T0 + 50 * S, "told: kept"
 
 
 def test_the_order_count_stops_placements_only() -> None:
