@@ -8,7 +8,7 @@ from control.status_snapshot import cap_changes
 from daemon.core.engine_config import Storm
 from daemon.model.amounts import NS_PER_S
 from daemon.model.effects import ArmTimer, CloseHalt, ExitDaemon, OpenHalt, SendOrder
-from daemon.model.enums import Link, RejectKind, Side, TradingState, VenueOrderStatus
+from daemon.model.enums import Link, Side, TradingState, VenueOrderStatus
 from daemon.model.inputs import (
     ClockSampled,
     JournalFault,
@@ -24,6 +24,7 @@ from daemon.model.inputs import (
 )
 from daemon.model.intents import TimerIntent
 from daemon.model.market import TradeTick
+from daemon.model.reject_kind import RejectKind
 from daemon.model.reports import Reject
 from riskcaps.words.capset import SYMBOL_CAPS
 from tests.support.builders import BTC, OPERATOR_ACTOR, caps, command, fill, report, wish
