@@ -141,7 +141,8 @@ def test_kill_bot_takes_one_bot_out_and_leaves_the_other(box: BotBox) -> None:
     one, two = bot_of(box, "one"), bot_of(box, "two")
     one.rest("to-die", 0.95)
     kept = two.rest("to-live", 0.94)
-    box.must("kill", "--bot", "one", "--reason", "test")
+    told = box.must("kill", "--bot", "one", "--reason", "test")
+    assert told == "one is killed; `seatrial bot resume one` lets it in, unless it was revoked\n"
     # The status is published now and then: an old one knows of no order yet.
     box.until(
         lambda status: (
