@@ -122,7 +122,9 @@ def test_a_silent_daemon_is_called_silent_in_plain_words_with_the_command(tmp_pa
     lines = done.stderr.splitlines()
     assert lines[0] == f"seatrial: kill sent to {path}"
     assert lines[1] == "seatrial:   1 s: no answer yet"
-    assert re.match(r"seatrial: THE DAEMON DOES NOT ANSWER \(2\.\d s\)", lines[2])
+    silent_s = re.match(r"seatrial: THE DAEMON DOES NOT ANSWER \((\d+\.\d) s\)", lines[2])
+    assert silent_s
+    assert float(silent_s[1]) >= 2
     assert lines[3].endswith("in another terminal: seatrial kill --direct --config box.toml")
     assert any("3 s: still no answer" in line for line in lines)
     assert done.returncode == 5
@@ -134,7 +136,9 @@ def test_or_direct_takes_the_other_road_after_the_seconds_it_was_given(tmp_path:
         began_s = time.monotonic()
         done = tool(path, "kill", "--or-direct=0.3", "--config", str(tmp_path / "none.toml"))
         took_s = time.monotonic() - began_s
-    assert re.search(r"DOES NOT ANSWER \(0\.[3-9] s\)", done.stderr)
+    silent_s = re.search(r"DOES NOT ANSWER \((\d+\.\d) s\)", done.stderr)
+    assert silent_s
+    assert float(silent_s[1]) >= 0.3
     assert "going to the venue directly" in done.stderr
     assert "none.toml: No such file" in done.stderr
     assert done.returncode == 1

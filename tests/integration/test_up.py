@@ -24,7 +24,7 @@ from daemon.demo.processes import DemoError, Process
 from daemon.shell.process.child_processes import end_with_parent
 from tests.support.box import ROOT
 
-DEADLINE_S = 60
+DEADLINE_S = 120
 pytestmark = pytest.mark.xdist_group("up")  # each probes for a free port of its box
 
 
