@@ -25,20 +25,20 @@ def _direct_kill(**asked: Any) -> Any:
 
 
 def _run(words: list[str]) -> None:
+    gc.disable()  # rule 4
     if "kill" in words and "_SEATRIAL_COMPLETE" not in os.environ:
         from control.tool.kill_command import parse, run  # noqa: PLC0415 - rule 1
 
         asked = parse(words)
         if asked is not None:
-            gc.disable()  # rule 4
             sys.exit(run(asked, _direct_kill))
     elif "status" in words and "_SEATRIAL_COMPLETE" not in os.environ:
         from control.tool import status_command  # noqa: PLC0415 - rule 1
 
         plain = status_command.parse(words)
         if plain is not None:
-            gc.disable()  # rule 4
             sys.exit(status_command.run(*plain))
+    gc.enable()
     from control.tool.mounted_commands import run as run_tool  # noqa: PLC0415 - rule 1
 
     run_tool()

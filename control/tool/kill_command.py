@@ -129,7 +129,7 @@ def _stop(asked: KillOptions, direct: DirectKill | None) -> Mapping[str, Any]:
     if asked.direct:
         return _directly(asked, socket, reason, direct)
     try:
-        return _ask(asked, socket, reason)
+        result = _ask(asked, socket, reason)
     except _Silent as silent:
         # Only asked for with another road: see Teller.
         output.say(f"{silent}; going to the venue directly")
@@ -151,6 +151,10 @@ def _stop(asked: KillOptions, direct: DirectKill | None) -> Mapping[str, Any]:
             raise _Failed(text, code, data) from error
         output.say(f"{text}; going to the venue directly")
         return _directly(asked, socket, reason, direct)
+    if isinstance(result.get("verified"), bool) or asked.or_direct_s is None:
+        return result
+    output.say("the daemon's answer does not say what it did; going to the venue directly")
+    return _directly(asked, socket, reason, direct)
 
 
 def _ask(asked: KillOptions, socket: str, reason: str) -> Mapping[str, Any]:

@@ -17,13 +17,13 @@ from daemon.model import journal_records as journal
 from daemon.model.amounts import ZERO, plain
 from daemon.model.enums import (
     OrderStatus,
-    RejectKind,
     ReportSource,
 )
 from daemon.model.ids import ClientOrderId, is_ours, symbol_of
 from daemon.model.inputs import NotSent, OutcomeUnknown, QueryFailed
 from daemon.model.orders import Order
 from daemon.model.records import EventType
+from daemon.model.reject_kind import RejectKind
 from daemon.model.reports import CancelReject, ExecutionReport, Mute, NotFound, Reject
 from daemon.model.stop_triggers import StopTrigger
 

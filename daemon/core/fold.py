@@ -16,13 +16,14 @@ from daemon.core.turn_context import SENT
 from daemon.model import journal_records as journal
 from daemon.model.amounts import AmountError, decimal_of
 from daemon.model.bots import BotState, bot_of
-from daemon.model.enums import OrderStatus, RejectKind
+from daemon.model.enums import OrderStatus
 from daemon.model.ids import ClientOrderId
 from daemon.model.instrument import Instrument
 from daemon.model.orders import Order
 from daemon.model.plain_values import from_plain
 from daemon.model.position import Balance
 from daemon.model.records import EventType
+from daemon.model.reject_kind import RejectKind
 from daemon.model.reports import Fill
 
 Fields = Mapping[str, Any]

@@ -15,9 +15,9 @@ from daemon.core.engine_config import EngineConfig, Storm
 from daemon.core.latest_market import LatestMarket
 from daemon.core.turn_context import TurnContext
 from daemon.model.amounts import NS_PER_S
-from daemon.model.enums import RejectKind
 from daemon.model.ids import InstrumentId, symbol_of
 from daemon.model.orders import Order
+from daemon.model.reject_kind import RejectKind
 from daemon.model.reports import Reject
 from daemon.model.stop_triggers import StopTrigger
 

@@ -20,7 +20,6 @@ from daemon.model.enums import (
     LiquidityFlag,
     OrderStatus,
     OrderType,
-    RejectKind,
     Side,
     TimeInForce,
     TradingState,
@@ -33,6 +32,7 @@ from daemon.model.ids import (
     StrategyId,
     VenueOrderId,
 )
+from daemon.model.reject_kind import RejectKind
 
 
 class Meaning(NamedTuple):

@@ -11,13 +11,13 @@ import msgspec
 from daemon.model.enums import (
     ExecType,
     LiquidityFlag,
-    RejectKind,
     ReportSource,
     Side,
     VenueOrderStatus,
 )
 from daemon.model.ids import ClientOrderId, ExecId, InstrumentId, VenueOrderId
 from daemon.model.position import Balance
+from daemon.model.reject_kind import RejectKind
 
 
 class Fill(msgspec.Struct, frozen=True):

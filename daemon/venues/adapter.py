@@ -84,6 +84,23 @@ class OrderCodec(Protocol):
     def amend(self, amend: AmendOrder, request_id: str, timestamp_ms: int) -> WsRequest:
         """A smaller quantity for a resting order."""
 
+    def ping(self, request_id: str) -> WsRequest:
+        """A question whose answer proves that both directions of the connection live."""
+
+    def log_on_plan(self) -> Iterator[tuple[str, Callable[[str, int], WsRequest]]]:
+        """Requests, by name, that make a new connection usable: each follows the last's answer."""
+
+    def decode(self, payload: bytes, ts_recv_ns: int) -> SocketMessage:
+        """Read one frame. Raises `Undecodable`."""
+
+
+class StopCodec(Protocol):
+    """The order connection as a stop uses it: nothing is logged on, and nothing can be placed."""
+
+    @property
+    def path(self) -> str:
+        """Where the venue serves it, when the address does not say."""
+
     def cancel_all(self, symbol: str, request_id: str, timestamp_ms: int) -> WsRequest:
         """Cancel everything on one symbol."""
 
@@ -98,14 +115,17 @@ class OrderCodec(Protocol):
     def server_time(self, request_id: str) -> WsRequest:
         """The venue's time."""
 
-    def ping(self, request_id: str) -> WsRequest:
-        """A question whose answer proves that both directions of the connection live."""
-
-    def log_on_plan(self) -> Iterator[tuple[str, Callable[[str, int], WsRequest]]]:
-        """Requests, by name, that make a new connection usable: each follows the last's answer."""
-
     def decode(self, payload: bytes, ts_recv_ns: int) -> SocketMessage:
         """Read one frame. Raises `Undecodable`."""
+
+    def time_ms(self, body: msgspec.Raw) -> int:
+        """Venue time, of a reply's result. Raises `Undecodable`, as those below do."""
+
+    def open(self, body: msgspec.Raw) -> Sequence[OpenRow]:
+        """Open orders, as far as a stop needs them."""
+
+    def canceled(self, body: msgspec.Raw) -> Sequence[OrderRow]:
+        """The orders that a cancel-all has canceled."""
 
 
 class RestEncoder(Protocol):
@@ -299,3 +319,6 @@ class VenueAdapter(Protocol):
 
     def order_codec(self) -> OrderCodec:
         """For one new order connection."""
+
+    def stop_codec(self) -> StopCodec:
+        """For the connections of a stop."""

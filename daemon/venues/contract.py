@@ -6,16 +6,18 @@ declared here and hands it back to the adapter's `reader` for a report.
 
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 import msgspec
 
-from daemon.model.enums import Side
-from daemon.model.inputs import Input, RequestKind
-from daemon.model.instrument import Instrument
-from daemon.model.market import TopOfBook, TradeTick
-from daemon.model.position import Balance
 from daemon.venues.faults import Fault
+
+if TYPE_CHECKING:  # a stop waits for every import
+    from daemon.model.enums import Side
+    from daemon.model.inputs import Input, RequestKind
+    from daemon.model.instrument import Instrument
+    from daemon.model.market import TopOfBook, TradeTick
+    from daemon.model.position import Balance
 
 
 # -------------------------------------------------------------------- what a venue can do, and asks
@@ -37,7 +39,7 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True):
     amend: int
     ping: int
     connect: int
-    charged_always: frozenset[RequestKind] = frozenset()
+    charged_always: "frozenset[RequestKind]" = frozenset()
     """Kinds that are charged when they succeed, too."""
 
 
@@ -114,7 +116,7 @@ class TradeRow(Protocol):
 class AccountFacts(NamedTuple):
     """What the venue says of the account; flags describe it, not the key."""
 
-    balances: tuple[Balance, ...]
+    balances: "tuple[Balance, ...]"
     can_trade: bool
     can_withdraw: bool
 
@@ -125,7 +127,7 @@ NOT_LISTED = "the venue does not list it"
 class Listed(NamedTuple):
     """Our symbols as far as the venue lists them."""
 
-    instruments: tuple[Instrument, ...]
+    instruments: "tuple[Instrument, ...]"
     absent: dict[str, str]
     """Why the others are not there."""
     limits: tuple[RateLimitRow, ...]
@@ -162,7 +164,7 @@ class SocketNotice(msgspec.Struct, frozen=True):
     """Whether the venue wants us on a new connection."""
 
 
-SocketMessage = WsReply | Input | SocketNotice
+SocketMessage: TypeAlias = "WsReply | Input | SocketNotice"
 
 
 # -------------------------------------------------------------------- market data
@@ -189,7 +191,7 @@ class StreamNotice(msgspec.Struct, frozen=True):
     """Whether the venue wants us on a new connection."""
 
 
-MarketEvent = TopOfBook | TradeTick | DepthDiff | StreamNotice
+MarketEvent: TypeAlias = "TopOfBook | TradeTick | DepthDiff | StreamNotice"
 
 
 class Depth(Protocol):
@@ -199,7 +201,7 @@ class Depth(Protocol):
     def last_update_id(self) -> int:
         """Where in the count of the stream's diffs it stands."""
 
-    def top(self, side: Side) -> tuple[Decimal, Decimal] | None:
+    def top(self, side: "Side") -> tuple[Decimal, Decimal] | None:
         """Best price and quantity of a side; None when it is empty. Raises `Undecodable`."""
 
 

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 import msgspec
 
-from daemon.model.enums import RejectKind
+from daemon.model.reject_kind import RejectKind
 
 
 class Outcome(StrEnum):

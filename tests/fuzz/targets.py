@@ -19,7 +19,7 @@ import orjson
 from control.protocol import ErrorReply as ControlFault
 from control.protocol import LineSplitter, parse_request
 from daemon.errors import SeatrialError
-from daemon.venues.binance_spot import codec_rest, replace_reply
+from daemon.venues.binance_spot import codec_rest, replace_reply, spot_rows
 from daemon.venues.binance_spot.codec_stream import StreamReader
 from daemon.venues.binance_spot.codec_ws import decode_frame, order_result
 from daemon.venues.binance_spot.depth import DepthBook, decode_snapshot
@@ -145,10 +145,10 @@ def _replace_failure(body: bytes) -> object:
 DECODERS: dict[str, Read] = {
     "user-frame": read_user_frame,
     "market-frame": lambda body: _STREAM.read(body, 1),
-    "time": codec_rest.decode_time_ms,
-    "order": lambda body: _ROWS.placed(codec_rest.decode_order(body), 1),
+    "time": spot_rows.decode_time_ms,
+    "order": lambda body: _ROWS.placed(spot_rows.decode_order(body), 1),
     "orders": lambda body: [_ROWS.queried(row, 1) for row in codec_rest.decode_orders(body)],
-    "canceled": lambda body: [_ROWS.canceled(row, 1) for row in codec_rest.decode_canceled(body)],
+    "canceled": lambda body: [_ROWS.canceled(row, 1) for row in spot_rows.decode_canceled(body)],
     "trades": lambda body: [
         _ROWS.trade(row, _ROWS.ids.learn("X", 1, "c"), 1) for row in codec_rest.decode_trades(body)
     ],

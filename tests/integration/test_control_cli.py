@@ -2,8 +2,10 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -457,6 +459,32 @@ def test_or_direct_goes_to_the_venue_only_when_the_daemon_fails(tmp_path: Path) 
     assert json.loads(result.stdout)["verified"] is True
     assert len(direct.asked) == 1
     assert "going to the venue directly" in result.stderr
+
+
+@pytest.mark.parametrize("told", [{}, {"verified": "yes"}])
+def test_or_direct_goes_to_the_venue_when_the_answer_says_nothing(
+    tmp_path: Path, told: dict[str, str]
+) -> None:
+    direct = Direct(VERIFIED)
+    path = tmp_path / "s"
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.bind(str(path))
+        sock.listen()
+
+        def answer() -> None:
+            peer, _ = sock.accept()
+            with peer:
+                asked = json.loads(peer.makefile().readline())
+                line = {"jsonrpc": "2.0", "id": asked["id"], "result": told}
+                peer.sendall(json.dumps(line).encode() + b"\n")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        result = run(path, "kill", "--or-direct", obj=Wiring(direct_kill=direct))
+        thread.join()
+    assert result.exit_code == 0
+    assert len(direct.asked) == 1
+    assert "does not say what it did" in result.stderr
 
 
 def test_or_direct_does_not_go_around_a_role(tmp_path: Path) -> None:

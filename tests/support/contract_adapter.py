@@ -503,6 +503,14 @@ class Ticker:
         raise Unencodable(f"this venue tells no depth, so there is no {DepthDiff.__name__}")
 
 
+class StopOrders(Orders):
+    """The order connection of a stop."""
+
+    def __init__(self, reader: Reader, decode: Decode) -> None:
+        super().__init__(reader)
+        self.time_ms, self.open, self.canceled = decode.time_ms, decode.open, decode.canceled
+
+
 class ContractAdapter:
     """The whole of it."""
 
@@ -531,6 +539,9 @@ class ContractAdapter:
 
     def order_codec(self) -> Orders:
         return Orders(self.reader)
+
+    def stop_codec(self) -> StopOrders:
+        return StopOrders(self.reader, self.decode)
 
     def inputs_of(self, asked: Asked, answer: Answer) -> list[Input]:
         if answer.fault is not None:

@@ -17,13 +17,17 @@ Rules of this file:
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from daemon.model.time_text import date_text
-from daemon.shell.link.order_rate import OrderRate
 from daemon.venues.contract import RateLimitRow, RatePlan
 from daemon.venues.requests import Purpose
+
+if TYPE_CHECKING:
+    from daemon.shell.link.order_rate import OrderRate
 
 _NS_PER_MS = 1_000_000
 _NS_PER_S = 1_000_000_000
@@ -163,8 +167,6 @@ class Governor:
         self.plan = plan
         self.offset_ns = 0
         """Venue clock minus engine time; set by the time sync."""
-        self.rate = OrderRate()
-        """The cap on orders in a rolling second, at the bytes; the link sets it."""
         self.refusals = 0
         self._weight, self._calls, self._orders = _Count(), _Count(), _Count()
         self._rooms: dict[tuple[Purpose, int, int], _Room] = {}
@@ -176,6 +178,14 @@ class Governor:
         self._pause_scope = ""
         self._repeats: dict[str, int] = {}
         self._orders_paused_until_ns = 0
+
+    @cached_property
+    def rate(self) -> "OrderRate":
+        """The cap on orders in a rolling second, at the bytes; the link sets it."""
+        # A stop places nothing, and waits for every import.
+        from daemon.shell.link.order_rate import OrderRate  # noqa: PLC0415
+
+        return OrderRate()
 
     def configure(self, rows: Iterable[RateLimitRow]) -> None:
         """Take the limits of exchangeInfo; counts of limits that stay are kept."""

@@ -4,19 +4,22 @@ REST does the same for its own answers in `rest_session.py`, where the headers a
 """
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from daemon.errors import BudgetEmpty, SeatrialError, VenueRefusal
-from daemon.model.inputs import RateLimited
 from daemon.shell.link.governor import Governor
 from daemon.shell.process.clock import Clock
 from daemon.venues.faults import Fault
+
+if TYPE_CHECKING:
+    from daemon.model.inputs import RateLimited
 
 
 class RateRefusals:
     """One per link or stop: what a socket is refused counts for all of its connections."""
 
     def __init__(
-        self, *, governor: Governor, clock: Clock, deliver: Callable[[RateLimited], None]
+        self, *, governor: Governor, clock: Clock, deliver: "Callable[[RateLimited], None]"
     ) -> None:
         self.on_refused: Callable[[], None] = lambda: None
         """Called when a handshake is refused without a reason: a front may hide a ban, which REST
@@ -57,5 +60,7 @@ class RateRefusals:
 
     def _pause(self, scope: str, status: int, code: int, until_ns: int | None, reason: str) -> int:
         until_ns = self._governor.pause(scope, until_ns, self._clock.now_ns())
+        from daemon.model.inputs import RateLimited  # noqa: PLC0415 - a stop waits for every import
+
         self._deliver(RateLimited(status, code, scope, until_ns, reason))
         return until_ns

@@ -32,7 +32,7 @@ from daemon.venues.hosts import CheckedAddress, check_peer
 from daemon.venues.requests import WsRequest
 
 if TYPE_CHECKING:  # a stop waits for every import
-    from daemon.venues.adapter import OrderCodec
+    from daemon.venues.adapter import StopCodec
 
 FRAME_MAX_BYTES = 16 * 1024 * 1024
 _HEAD_MAX_BYTES = 64 * 1024
@@ -61,7 +61,7 @@ class BlockingSession:
     """One connection, used by one thread."""
 
     def __init__(
-        self, environment: str, endpoint: CheckedAddress, codec: "OrderCodec", clock: Clock
+        self, environment: str, endpoint: CheckedAddress, codec: "StopCodec", clock: Clock
     ) -> None:
         """Wire it; nothing is connected before `open`."""
         self.lost = False

@@ -21,7 +21,7 @@ from daemon.venues.hosts import EndpointKind
 if TYPE_CHECKING:  # a stop waits for every import
     from asyncio import Runner
 
-    from daemon.venues.adapter import OrderCodec
+    from daemon.venues.adapter import StopCodec
 
 T = TypeVar("T")
 
@@ -83,7 +83,7 @@ class BlockingWaits:
         return self._runner.run(gathered(calls))
 
     def session(
-        self, endpoints: VenueEndpoints, codec: "OrderCodec", clock: Clock
+        self, endpoints: VenueEndpoints, codec: "StopCodec", clock: Clock
     ) -> BlockingSession:
         """A connection without a loop."""
         endpoint = endpoints.endpoint(EndpointKind.WS_API)

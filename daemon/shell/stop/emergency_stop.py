@@ -37,7 +37,6 @@ from daemon.model.ids import (
     is_ours,
     request_id,
 )
-from daemon.model.inputs import RateLimited
 from daemon.model.time_text import date_text
 from daemon.shell.link.link_config import VenueEndpoints
 from daemon.shell.process.clock import Clock
@@ -53,7 +52,8 @@ from daemon.shell.stop.emergency_transports import (
 from daemon.venues.contract import OpenRow
 from daemon.venues.faults import Cause, Fault, Outcome
 
-if TYPE_CHECKING:  # a stop waits for every import
+if TYPE_CHECKING:
+    from daemon.model.inputs import RateLimited  # a stop waits for every import
     from daemon.venues.adapter import VenueAdapter
 
 _GAP_MIN_S = 0.002
@@ -318,7 +318,9 @@ class EmergencyStop:
             )
         if found:
             (name,) = found
-            run.note_error(f"the state directory did not answer: took {name}, the only instance")
+            run.note_error(
+                f"the state directory did not say who we are: took {name}, the only one with orders"
+            )
             return name
         return ""
 
@@ -438,7 +440,7 @@ class EmergencyStop:
             return self._adapter.fault(error.status, error.code, error.message)
         return Fault(outcome=Outcome.UNKNOWN, status=0, code=0, message=str(error))
 
-    def _limited(self, limited: RateLimited) -> None:
+    def _limited(self, limited: "RateLimited") -> None:
         if len(self._limits_told) < _ERRORS_MAX:
             self._limits_told.append(f"rate limit ({limited.scope}): {limited.reason}")
         if limited.scope in {"ban", "weight"}:

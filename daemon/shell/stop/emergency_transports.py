@@ -25,7 +25,6 @@ from daemon.errors import (
 from daemon.model.amounts import NS_PER_MS
 from daemon.model.copies import replace
 from daemon.model.halt import HaltFlag
-from daemon.model.inputs import RateLimited
 from daemon.shell.link.governor import STOP_PAUSES, Governor
 from daemon.shell.link.link_config import VenueEndpoints
 from daemon.shell.link.rate_refusals import RateRefusals
@@ -36,8 +35,9 @@ from daemon.venues.hosts import EndpointKind
 from daemon.venues.requests import HttpRequest, Purpose, WsRequest
 
 if TYPE_CHECKING:  # rule 4
+    from daemon.model.inputs import RateLimited
     from daemon.shell.link.rest_session import RestSession
-    from daemon.venues.adapter import OrderCodec, VenueAdapter
+    from daemon.venues.adapter import StopCodec, VenueAdapter
 
 AT_ONCE = 32
 """So many requests of a stop wait for their answers at the same time."""
@@ -107,7 +107,7 @@ class StopWaits(Protocol):
     async def on_rest(self, calls: Sequence[Call]) -> list[Any]:
         """Make calls of REST without waiting for each other; answers or errors."""
 
-    def session(self, endpoints: VenueEndpoints, codec: "OrderCodec", clock: Clock) -> StopSession:
+    def session(self, endpoints: VenueEndpoints, codec: "StopCodec", clock: Clock) -> StopSession:
         """A connection to the WebSocket API, not opened yet."""
 
 
@@ -182,7 +182,7 @@ class RestTransport:
         adapter: "VenueAdapter",
         clock: Clock,
         venue_clock: VenueClock,
-        on_limited: Callable[[RateLimited], None],
+        on_limited: "Callable[[RateLimited], None]",
         waits: StopWaits,
         deadlines: StopDeadlines,
     ) -> None:
@@ -190,7 +190,7 @@ class RestTransport:
         self.together = waits.on_rest
         self.governor = Governor(adapter.rates, untold=STOP_PAUSES)
         venue_clock.governors.append(self.governor)
-        self._encode, self._decode = adapter.encode, adapter.decode
+        self._adapter = adapter
         self._venue_clock = venue_clock
         self._endpoints = endpoints
         self._clock = clock
@@ -218,27 +218,31 @@ class RestTransport:
 
     async def measure(self) -> None:
         """The venue's time."""
-        reply = await self._session.call(_urgent(self._encode.server_time()), deadline_s=1.0)
+        reply = await self._session.call(
+            _urgent(self._adapter.encode.server_time()), deadline_s=1.0
+        )
         if reply.status != 200:
-            raise _refused(self._decode.error(reply.status, reply.body))
-        venue_ms = self._decode.time_ms(reply.body)
+            raise _refused(self._adapter.decode.error(reply.status, reply.body))
+        venue_ms = self._adapter.decode.time_ms(reply.body)
         self._venue_clock.take(venue_ms, reply.ts_sent_ns, reply.ts_recv_ns)
 
     async def listing(self, symbol: str | None) -> Sequence[OpenRow]:
         """Open orders."""
-        body = await self._body(self._encode.open_orders(symbol, self._venue_clock.venue_ms()))
-        return self._decode.open(body)
+        body = await self._body(
+            self._adapter.encode.open_orders(symbol, self._venue_clock.venue_ms())
+        )
+        return self._adapter.decode.open(body)
 
     async def cancel_symbol(self, symbol: str) -> int:
         """Cancel all of a symbol."""
-        request = self._encode.cancel_all(symbol, self._venue_clock.venue_ms())
+        request = self._adapter.encode.cancel_all(symbol, self._venue_clock.venue_ms())
         body = await self._body(request, gone=b"[]")
-        return len(self._decode.canceled(body))
+        return len(self._adapter.decode.canceled(body))
 
     async def cancel_one(self, row: OpenRow, named: str) -> int:
         """Cancel one order."""
         at_ms = self._venue_clock.venue_ms()
-        request = self._encode.cancel_by_id(row.symbol, row.order_id, named, at_ms)
+        request = self._adapter.encode.cancel_by_id(row.symbol, row.order_id, named, at_ms)
         return 1 if await self._body(request, gone=b"") else 0
 
     @property
@@ -253,7 +257,7 @@ class RestTransport:
                 governor=self.governor,
                 halt=HaltFlag(),  # asked for placements only, and none is ever made here
                 on_limited=self._on_limited,
-                read_error=self._decode.error,
+                read_error=self._adapter.decode.error,
                 deadline_s=5.0,
                 connections_max=_CONNECTIONS,
             )
@@ -263,7 +267,7 @@ class RestTransport:
         reply = await self._session.call(_urgent(request), deadline_s=self._deadlines.left_s)
         if reply.status == 200:
             return reply.body
-        fault = self._decode.error(reply.status, reply.body)
+        fault = self._adapter.decode.error(reply.status, reply.body)
         if gone is not None and fault.outcome is Outcome.NOT_CANCELABLE:
             return gone  # nothing left to cancel: the next listing decides
         raise _refused(fault)
@@ -281,7 +285,7 @@ class SocketTransport:
         adapter: "VenueAdapter",
         clock: Clock,
         venue_clock: VenueClock,
-        on_limited: Callable[[RateLimited], None],
+        on_limited: "Callable[[RateLimited], None]",
         waits: StopWaits,
         deadlines: StopDeadlines,
     ) -> None:
@@ -293,7 +297,7 @@ class SocketTransport:
         self._limits = RateRefusals(governor=self.governor, clock=clock, deliver=on_limited)
         self._connect_weight = adapter.costs.connect
         self._endpoints = endpoints
-        self._codec, self._decode = adapter.order_codec(), adapter.decode
+        self._codec = adapter.stop_codec()
         self._clock = clock
         self._venue_clock = venue_clock
         self._session: StopSession | None = None
@@ -340,20 +344,20 @@ class SocketTransport:
         """The venue's time."""
         sent_ns = self._clock.now_ns()
         reply = await self._ask(self._codec.server_time(self._id()))
-        venue_ms = self._decode.time_ms(reply.result)
+        venue_ms = self._codec.time_ms(reply.result)
         self._venue_clock.take(venue_ms, sent_ns, self._clock.now_ns())
 
     async def listing(self, symbol: str | None) -> Sequence[OpenRow]:
         """Open orders."""
         at_ms = self._venue_clock.venue_ms()
         reply = await self._ask(self._codec.open_orders(symbol, self._id(), at_ms))
-        return self._decode.open(reply.result)
+        return self._codec.open(reply.result)
 
     async def cancel_symbol(self, symbol: str) -> int:
         """Cancel all of a symbol."""
         at_ms = self._venue_clock.venue_ms()
         reply = await self._ask(self._codec.cancel_all(symbol, self._id(), at_ms), gone=True)
-        return 0 if reply.fault is not None else len(self._decode.canceled(reply.result))
+        return 0 if reply.fault is not None else len(self._codec.canceled(reply.result))
 
     async def cancel_one(self, row: OpenRow, named: str) -> int:
         """Cancel one order."""

@@ -2,14 +2,14 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from daemon.errors import SeatrialError
 from daemon.model.halt import HaltFlag
 from daemon.shell.link.link_config import VenueEndpoints
 from daemon.shell.process.clock import Clock
 from daemon.shell.stop.emergency_transports import AT_ONCE, Call
-from daemon.venues.adapter import OrderCodec
+from daemon.venues.adapter import OrderCodec, StopCodec
 from daemon.venues.hosts import EndpointKind
 
 if TYPE_CHECKING:  # a second process takes REST alone from here
@@ -33,14 +33,14 @@ class LoopWaits:
         """On the running loop."""
         return await gathered(calls)
 
-    def session(self, endpoints: VenueEndpoints, codec: OrderCodec, clock: Clock) -> "OrderSession":
+    def session(self, endpoints: VenueEndpoints, codec: StopCodec, clock: Clock) -> "OrderSession":
         """A connection over picows, with nothing to place and nobody to tell."""
         from daemon.shell.link.order_session import OrderSession  # noqa: PLC0415 - as above
 
         return OrderSession(
             environment=endpoints.environment,
             endpoint=endpoints.endpoint(EndpointKind.WS_API),
-            codec=codec,
+            codec=cast("OrderCodec", codec),  # what is asked of it here, both have
             clock=clock,
             halt=HaltFlag(),
             on_message=lambda _session, _message, _now_ns: None,

@@ -11,7 +11,6 @@ from typing import Any
 
 import msgspec
 
-from daemon.errors import Undecodable
 from daemon.model.amounts import plain
 from daemon.model.copies import replace
 from daemon.model.ids import ClientOrderId, InstrumentId, VenueOrderId
@@ -22,17 +21,10 @@ from daemon.venues.binance_spot.instrument_rules import symbols_param
 from daemon.venues.binance_spot.order_rows import (
     AccountRow,
     AmendedRow,
-    SpotListRow,
-    SpotOpenRow,
-    SpotOrderRow,
     SpotTradeRow,
-    decode_as,
 )
 from daemon.venues.binance_spot.request_params import (
-    Fields,
-    Value,
     amend_fields,
-    cancel_by_id_fields,
     cancel_fields,
     list_fields,
     order_key,
@@ -40,6 +32,8 @@ from daemon.venues.binance_spot.request_params import (
     replace_fields,
 )
 from daemon.venues.binance_spot.request_signing import Signer, encode_query, signed_query
+from daemon.venues.binance_spot.spot_rows import SpotOrderRow, decode_as
+from daemon.venues.binance_spot.ws_envelope import Fields, Value, cancel_by_id_fields
 from daemon.venues.faults import Fault
 from daemon.venues.requests import HttpRequest, Purpose
 
@@ -331,22 +325,11 @@ class ErrorRow(msgspec.Struct):
     data: Any = None
 
 
-class TimeRow(msgspec.Struct, rename="camel"):
-    """`time`."""
-
-    server_time: int
-
-
 _ERROR = msgspec.json.Decoder(ErrorRow)
-_TIME = msgspec.json.Decoder(TimeRow)
-_ORDER = msgspec.json.Decoder(SpotOrderRow)
-_LIST = msgspec.json.Decoder(SpotListRow)
-_OPEN = msgspec.json.Decoder(list[SpotOpenRow])
 _ORDERS = msgspec.json.Decoder(list[SpotOrderRow])
 _AMENDED = msgspec.json.Decoder(AmendedRow)
 _TRADES = msgspec.json.Decoder(list[SpotTradeRow])
 _ACCOUNT = msgspec.json.Decoder(AccountRow)
-_REPORTS = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 def decode_error(status: int, body: bytes) -> Fault:
@@ -376,57 +359,14 @@ def decode_day_volume(body: bytes) -> Decimal:
     return decode_as(_DAY_TICKER, body, "day ticker").quote_volume
 
 
-def decode_time_ms(body: bytes | msgspec.Raw) -> int:
-    """Venue time in ms."""
-    return decode_as(_TIME, body, "time").server_time
-
-
-def decode_order(body: bytes | msgspec.Raw) -> SpotOrderRow:
-    """One order row."""
-    return decode_as(_ORDER, body, "order")
-
-
 def decode_orders(body: bytes | msgspec.Raw) -> list[SpotOrderRow]:
     """Several order rows."""
     return decode_as(_ORDERS, body, "orders")
 
 
-def decode_open(body: bytes | msgspec.Raw) -> list[SpotOpenRow]:
-    """Open orders, as far as a stop needs them."""
-    return decode_as(_OPEN, body, "open orders")
-
-
 def decode_amended(body: bytes | msgspec.Raw) -> AmendedRow:
     """The reply of amend keep priority."""
     return decode_as(_AMENDED, body, "amended order")
-
-
-def decode_canceled(body: bytes | msgspec.Raw) -> list[SpotOrderRow]:
-    """The reply of cancel-all: order reports, and list reports with those of their orders.
-
-    A list report that cannot be read is passed over: its orders come back by the stream and the
-    next snapshot.
-    """
-    rows: list[SpotOrderRow] = []
-    for raw in decode_as(_REPORTS, body, "canceled orders"):
-        try:
-            rows += decode_ended(raw)
-        except Undecodable:
-            if b'"contingencyType"' not in bytes(raw):
-                raise
-    return rows
-
-
-def decode_ended(body: bytes | msgspec.Raw) -> list[SpotOrderRow]:
-    """The reply to a cancel: one order, or all of the list that the order was in."""
-    if b'"orderReports"' in bytes(body):
-        return decode_list(body)
-    return [decode_order(body)]
-
-
-def decode_list(body: bytes | msgspec.Raw) -> list[SpotOrderRow]:
-    """The orders in the reply about an order list."""
-    return decode_as(_LIST, body, "order list").order_reports
 
 
 def decode_trades(body: bytes) -> list[SpotTradeRow]:

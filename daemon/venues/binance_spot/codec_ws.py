@@ -8,7 +8,6 @@ Rules of this file:
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import msgspec
 
@@ -17,20 +16,17 @@ from daemon.model.amounts import NS_PER_MS
 from daemon.model.inputs import BalancesChanged, VenueReport
 from daemon.model.orders import AmendOrder, CancelOrder, NewOrder, NewOrderList, ReplaceOrder
 from daemon.venues.binance_spot import costs
-from daemon.venues.binance_spot.bans import epoch_ms
-from daemon.venues.binance_spot.error_answers import classify
-from daemon.venues.binance_spot.order_rows import SpotOrderRow, SpotRowReader, decode_as
+from daemon.venues.binance_spot.order_rows import SpotRowReader
 from daemon.venues.binance_spot.placement_shape import PlacementShape
 from daemon.venues.binance_spot.request_params import (
-    Fields,
     amend_fields,
-    cancel_by_id_fields,
     cancel_fields,
     list_fields,
     place_fields,
     replace_fields,
 )
-from daemon.venues.binance_spot.request_signing import Signer, ws_signing_text
+from daemon.venues.binance_spot.request_signing import Signer
+from daemon.venues.binance_spot.spot_rows import SpotOrderRow, decode_order
 from daemon.venues.binance_spot.user_data import (
     KNOWN_EVENTS,
     AccountEvent,
@@ -41,13 +37,13 @@ from daemon.venues.binance_spot.user_data import (
     balances_in,
     report_of,
 )
-from daemon.venues.contract import RateLimitRow, SocketMessage, SocketNotice, WsReply
+from daemon.venues.binance_spot.ws_envelope import PATH, Fields, ReplyFrame, reply_of, ws_request
+from daemon.venues.contract import SocketMessage, SocketNotice, WsReply
 from daemon.venues.requests import Purpose, WsRequest
 
 _PLACE = Purpose.PLACE
 """Looked up once: on Python 3.11 a look at a member of an enum costs as much as a call."""
 
-PATH = "/ws-api/v3"
 _SHAPES_MAX = 4_096
 
 
@@ -172,50 +168,6 @@ class WsCodec:
             purpose=Purpose.PLACE,
         )
 
-    def cancel_all(self, symbol: str, request_id: str, timestamp_ms: int) -> WsRequest:
-        """`openOrders.cancelAll` of one symbol."""
-        return self._request(
-            "openOrders.cancelAll",
-            {"symbol": symbol},
-            request_id,
-            timestamp_ms,
-            weight=costs.CANCEL_ALL,
-            purpose=Purpose.CANCEL,
-        )
-
-    def cancel_by_id(
-        self, symbol: str, order_id: int, named: str, request_id: str, timestamp_ms: int
-    ) -> WsRequest:
-        """`order.cancel` by the venue's id alone (emergency stop)."""
-        return self._request(
-            "order.cancel",
-            cancel_by_id_fields(symbol, order_id, named),
-            request_id,
-            timestamp_ms,
-            weight=costs.ORDER_CANCEL,
-            purpose=Purpose.CANCEL,
-        )
-
-    def open_orders(self, symbol: str | None, request_id: str, timestamp_ms: int) -> WsRequest:
-        """`openOrders.status` of one symbol, or of all (dear: 80)."""
-        return self._request(
-            "openOrders.status",
-            {} if symbol is None else {"symbol": symbol},
-            request_id,
-            timestamp_ms,
-            weight=costs.OPEN_ORDERS_ALL if symbol is None else costs.OPEN_ORDERS_SYMBOL,
-            purpose=Purpose.QUERY,
-        )
-
-    def server_time(self, request_id: str) -> WsRequest:
-        """`time`."""
-        return WsRequest(
-            request_id=request_id,
-            payload=msgspec.json.encode({"id": request_id, "method": "time"}),
-            weight=costs.TIME,
-            purpose=Purpose.DATA,
-        )
-
     def log_on(self, request_id: str, timestamp_ms: int) -> WsRequest:
         """`session.logon`: always signed. Set `logged_on` when it was answered with 200."""
         return self._request(
@@ -284,34 +236,15 @@ class WsCodec:
         params: Fields = dict(fields)
         params["recvWindow"] = self._recv_window_ms
         params["timestamp"] = timestamp_ms
-        if signed or not self.logged_on:
-            params["apiKey"] = self._api_key
-            params["signature"] = self._signer.sign(ws_signing_text(params))
-        return WsRequest(
-            request_id=request_id,
-            payload=msgspec.json.encode({"id": request_id, "method": method, "params": params}),
-            weight=weight,
-            purpose=purpose,
-            orders=orders,
+        key = (self._api_key, self._signer) if signed or not self.logged_on else None
+        return ws_request(
+            method, params, request_id, key=key, weight=weight, purpose=purpose, orders=orders
         )
 
 
-class ErrorBody(msgspec.Struct):
-    """`error` of a reply."""
-
-    code: int
-    msg: str = ""
-    data: Any = None
-
-
-class _Frame(msgspec.Struct, rename="camel"):
+class _Frame(ReplyFrame, rename="camel"):
     """A reply or an event: one envelope, decoded once."""
 
-    id: int | str | None = None
-    status: int = 0
-    result: msgspec.Raw = msgspec.Raw(b"")
-    error: ErrorBody | None = None
-    rate_limits: list[RateLimitRow] = []
     event: UserEvent | None = None
     subscription_id: int | None = None
 
@@ -335,7 +268,6 @@ WsMessage = WsReply | UserEvent | UnknownEvent
 
 _FRAME = msgspec.json.Decoder(_Frame)
 _LOOSE = msgspec.json.Decoder(_LooseFrame)
-_ORDER = msgspec.json.Decoder(SpotOrderRow)
 
 
 def decode_frame(payload: bytes | memoryview) -> WsMessage:
@@ -352,25 +284,12 @@ def decode_frame(payload: bytes | memoryview) -> WsMessage:
         return frame.event
     if frame.status == 0:
         raise Undecodable("WebSocket API frame without status and without event")
-    fault = None
-    error_data = None
-    if frame.status != 200 or frame.error is not None:
-        body = frame.error or ErrorBody(code=0, msg="no error body")
-        error_data = body.data
-        fault = classify(frame.status, body.code, body.msg, retry_at_ms=_retry_at_ms(error_data))
-    return WsReply(
-        request_id="" if frame.id is None else str(frame.id),
-        status=frame.status,
-        result=frame.result,
-        fault=fault,
-        error_data=error_data,
-        rate_limits=frame.rate_limits,
-    )
+    return reply_of(frame)
 
 
 def order_result(reply: WsReply) -> SpotOrderRow:
     """The order row of a reply to place or cancel."""
-    return decode_as(_ORDER, reply.result, "order reply")
+    return decode_order(reply.result)
 
 
 def _loose(payload: bytes | memoryview, error: Exception) -> UnknownEvent:
@@ -381,12 +300,3 @@ def _loose(payload: bytes | memoryview, error: Exception) -> UnknownEvent:
     if not name or name in KNOWN_EVENTS:
         raise Undecodable(f"WebSocket API frame: {error}") from error
     return UnknownEvent(name)
-
-
-def _retry_at_ms(data: Any) -> int:
-    """`retryAfter` of a WebSocket API refusal: an absolute epoch in ms (binance-spot.md §6)."""
-    if isinstance(data, dict):
-        value = data.get("retryAfter")
-        if isinstance(value, int) and not isinstance(value, bool):
-            return epoch_ms(value)
-    return 0

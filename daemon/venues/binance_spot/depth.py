@@ -19,7 +19,7 @@ from daemon.errors import Undecodable
 from daemon.model.amounts import ZERO
 from daemon.model.enums import Side
 from daemon.venues.binance_spot.amount_text import amount
-from daemon.venues.binance_spot.order_rows import decode_as
+from daemon.venues.binance_spot.spot_rows import decode_as
 from daemon.venues.contract import Best, DepthDiff
 
 BUFFERED_DIFFS_MAX = 10_000

@@ -6,7 +6,7 @@ Rules of this file:
 3. An unparsable body (a proxy's HTML) proves nothing, whatever its status.
 """
 
-from daemon.model.enums import RejectKind
+from daemon.model.reject_kind import RejectKind
 from daemon.venues.binance_spot.bans import until_ms_in
 from daemon.venues.faults import Cause, Fault, Outcome
 

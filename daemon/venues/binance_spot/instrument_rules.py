@@ -13,7 +13,7 @@ from daemon.model.enums import OrderType, SymbolStatus
 from daemon.model.instrument import Instrument
 from daemon.model.order_features import Feature
 from daemon.venues.binance_spot.amount_text import amount
-from daemon.venues.binance_spot.order_rows import decode_as
+from daemon.venues.binance_spot.spot_rows import decode_as
 from daemon.venues.contract import NOT_LISTED, Listed, RateLimitRow
 from daemon.venues.own_ids import SymbolNames
 

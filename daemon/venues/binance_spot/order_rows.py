@@ -6,7 +6,6 @@ Rules of this file:
 """
 
 from collections.abc import Iterable
-from typing import TypeVar
 
 import msgspec
 
@@ -23,14 +22,13 @@ from daemon.model.ids import ClientOrderId, ExecId, InstrumentId, VenueOrderId
 from daemon.model.position import Balance
 from daemon.model.reports import ExecutionReport, Fill
 from daemon.venues.binance_spot.amount_text import amount, amount_or_zero
+from daemon.venues.binance_spot.spot_rows import FillRow, SpotOrderRow
 from daemon.venues.own_ids import OwnIds, SymbolNames
 
 _UNRECOGNISED = VenueOrderStatus.UNRECOGNISED
 _TAKER = LiquidityFlag.TAKER
 _REPLY = ReportSource.REPLY
 """Looked up once: on Python 3.11 a look at a member of an enum costs as much as a call."""
-
-T = TypeVar("T")
 
 STATUSES = {
     "NEW": VenueOrderStatus.NEW,
@@ -52,62 +50,6 @@ _EXEC_TYPES = {
     VenueOrderStatus.REJECTED: ExecType.REJECTED,
     VenueOrderStatus.UNRECOGNISED: ExecType.STATUS,
 }
-
-
-class FillRow(msgspec.Struct, rename="camel"):
-    """One element of `fills` in a FULL placement reply."""
-
-    price: str
-    qty: str
-    commission: str
-    commission_asset: str = ""
-    trade_id: int = -1
-
-
-class SpotOrderRow(msgspec.Struct, rename="camel"):
-    """An order as REST and WebSocket API show it: query row, placement reply, cancel reply."""
-
-    symbol: str
-    order_id: int
-    client_order_id: str
-    orig_qty: str
-    executed_qty: str
-    status: str
-    side: str
-    price: str = "0"
-    orig_client_order_id: str = ""
-    cummulative_quote_qty: str = ""
-    time: int = 0
-    update_time: int = 0
-    transact_time: int = 0
-    expiry_reason: str = ""
-    order_list_id: int = -1
-    fills: list[FillRow] = []
-
-    @property
-    def executed(self) -> bool:
-        """Whether any of the order was traded. Raises `Undecodable` for what is no amount."""
-        return amount(self.executed_qty) > 0
-
-    @property
-    def is_canceled(self) -> bool:
-        """Whether it was canceled."""
-        return self.status == "CANCELED"
-
-
-class SpotListRow(msgspec.Struct, rename="camel"):
-    """The reply to placing or canceling an order list (binance-spot.md §14)."""
-
-    order_list_id: int
-    order_reports: list[SpotOrderRow]
-
-
-class SpotOpenRow(msgspec.Struct, rename="camel"):
-    """Of an open order what a cancel needs: an odd value elsewhere in it must not hold a stop."""
-
-    symbol: str
-    order_id: int
-    client_order_id: str
 
 
 class AmendedOrderRow(msgspec.Struct, rename="camel"):
@@ -163,18 +105,6 @@ class AccountRow(msgspec.Struct, rename="camel"):
     can_withdraw: bool = False
     update_time: int = 0
     uid: int = 0
-
-
-def decode_as(decoder: "msgspec.json.Decoder[T]", body: bytes | msgspec.Raw, what: str) -> T:
-    """Decode JSON into a struct.
-
-    Raises:
-        Undecodable: naming `what` and the decoder's own complaint.
-    """
-    try:
-        return decoder.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise Undecodable(f"{what}: {error}") from error
 
 
 def exec_id(symbol: str, trade_id: int, order_id: int) -> ExecId:

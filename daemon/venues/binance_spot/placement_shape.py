@@ -16,8 +16,9 @@ from collections.abc import Mapping
 import msgspec
 
 from daemon.model.orders import NewOrder
-from daemon.venues.binance_spot.request_params import Value, place_amounts
+from daemon.venues.binance_spot.request_params import place_amounts
 from daemon.venues.binance_spot.request_signing import Signer, ws_signing_text
+from daemon.venues.binance_spot.ws_envelope import Value
 
 _STAMP, _SIGNATURE, _ID = "timestamp", "signature", "id"
 _OWN_ID = r"([0-9A-Za-z_-]{1,36})"

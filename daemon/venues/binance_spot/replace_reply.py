@@ -10,7 +10,7 @@ import msgspec
 
 from daemon.errors import Undecodable
 from daemon.venues.binance_spot.error_answers import classify
-from daemon.venues.binance_spot.order_rows import SpotOrderRow, decode_as
+from daemon.venues.binance_spot.spot_rows import SpotOrderRow, decode_as
 from daemon.venues.faults import Fault, Outcome
 
 

@@ -11,7 +11,6 @@ from daemon.model.amounts import ZERO, plain
 from daemon.model.bots import TAGS
 from daemon.model.enums import OrderType
 from daemon.model.ids import (
-    CLIENT_ORDER_ID_MAX_LENGTH,
     ClientOrderId,
     InstrumentId,
     VenueOrderId,
@@ -27,10 +26,7 @@ from daemon.model.orders import (
     OrderTerms,
     ReplaceOrder,
 )
-
-Value = str | int | bool
-Fields = dict[str, Value]
-"""Parameter name -> value, without apiKey, timestamp, recvWindow and signature."""
+from daemon.venues.binance_spot.ws_envelope import Fields, checked_id
 
 _PRICED = frozenset(
     {
@@ -201,12 +197,6 @@ def list_fields(order_list: NewOrderList) -> tuple[str, Fields]:
     return kind, fields
 
 
-def cancel_by_id_fields(symbol: str, order_id: int, named: str) -> Fields:
-    """Parameters of a cancel by the venue's order id alone; `named` is the cancel's own id."""
-    fields: Fields = {"symbol": symbol, "orderId": order_id}
-    return {**fields, "newClientOrderId": checked_id(named)} if named else fields
-
-
 def order_key(
     instrument_id: InstrumentId,
     client_order_id: ClientOrderId,
@@ -246,22 +236,6 @@ def amend_fields(amend: AmendOrder) -> Fields:
     fields["newClientOrderId"] = checked_id(amend.request_id or own)
     fields["newQty"] = plain(amend.qty)
     return fields
-
-
-def checked_id(client_order_id: str) -> str:
-    """A client order id within the venue's pattern.
-
-    Raises:
-        Unencodable: when it is empty, too long, or has a character the venue refuses.
-    """
-    letters = client_order_id.replace("-", "").replace("_", "") or "0"
-    if (
-        not 0 < len(client_order_id) <= CLIENT_ORDER_ID_MAX_LENGTH
-        or not letters.isascii()
-        or not letters.isalnum()
-    ):
-        raise Unencodable(f"client order id {client_order_id!r} is not in the venue's pattern")
-    return client_order_id
 
 
 def _positive(order: NewOrder, name: str, value: Decimal | None) -> str:

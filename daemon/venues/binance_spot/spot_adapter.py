@@ -2,24 +2,14 @@
 
 from collections.abc import Iterable
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from daemon.errors import CredentialsRefused
-from daemon.venues.binance_spot import bans, codec_rest, costs
-from daemon.venues.binance_spot.codec_rest import SpotRestEncoder
-from daemon.venues.binance_spot.codec_ws import WsCodec
+from daemon.venues.binance_spot import bans, costs
+from daemon.venues.binance_spot.codec_stop import SpotStopCodec
 from daemon.venues.binance_spot.error_answers import classify
-from daemon.venues.binance_spot.instrument_rules import decode_listed, with_asset_filters
-from daemon.venues.binance_spot.order_rows import SpotRowReader, balances_of
 from daemon.venues.binance_spot.request_signing import Ed25519Signer, HmacSigner, Signer
-from daemon.venues.contract import (
-    AccountFacts,
-    Costs,
-    Listed,
-    RateLimitRow,
-    RatePlan,
-    VenueCapabilities,
-)
+from daemon.venues.contract import Costs, RateLimitRow, RatePlan, VenueCapabilities
 from daemon.venues.own_ids import OwnIds, SymbolNames
 
 if TYPE_CHECKING:  # a stop waits for every import, and needs none of these
@@ -29,8 +19,11 @@ if TYPE_CHECKING:  # a stop waits for every import, and needs none of these
 
     from daemon.model.inputs import Input
     from daemon.venues.answers import Answer, Asked
-    from daemon.venues.binance_spot.depth import SnapshotRow
+    from daemon.venues.binance_spot.codec_rest import SpotRestEncoder
+    from daemon.venues.binance_spot.codec_ws import WsCodec
     from daemon.venues.binance_spot.market_streams import MarketStreams
+    from daemon.venues.binance_spot.order_rows import SpotRowReader
+    from daemon.venues.binance_spot.spot_bodies import Bodies
 
 CAPABILITIES = VenueCapabilities(cancel_all=True, usual_fee_asset="BNB")
 COSTS = Costs(
@@ -70,43 +63,6 @@ RATES = RatePlan(
 """The lowest numbers that the venue's pages name (venues/binance-spot.md §6)."""
 
 
-class Bodies:
-    """REST bodies and results."""
-
-    error = staticmethod(codec_rest.decode_error)
-    error_data = staticmethod(codec_rest.error_data)
-    time_ms = staticmethod(codec_rest.decode_time_ms)
-    order = staticmethod(codec_rest.decode_order)
-    orders = staticmethod(codec_rest.decode_orders)
-    open = staticmethod(codec_rest.decode_open)
-    canceled = staticmethod(codec_rest.decode_canceled)
-    trades = staticmethod(codec_rest.decode_trades)
-    own_filters = staticmethod(with_asset_filters)
-    day_volume = staticmethod(codec_rest.decode_day_volume)
-
-    def __init__(self, environment: str) -> None:
-        self._environment = environment
-
-    def depth(self, body: bytes) -> "SnapshotRow":
-        """A snapshot of a book."""
-        from daemon.venues.binance_spot.depth import decode_snapshot  # noqa: PLC0415 - as above
-
-        return decode_snapshot(body)
-
-    def account(self, body: bytes) -> AccountFacts:
-        """Balances and flags."""
-        row = codec_rest.decode_account(body)
-        return AccountFacts(balances_of(row.balances), row.can_trade, row.can_withdraw)
-
-    def fee_asset(self, body: bytes) -> str:
-        """The asset that fees are paid in while some of it is there; empty: base and quote."""
-        return codec_rest.decode_commission(body).other_asset
-
-    def listed(self, body: bytes, symbols: Iterable[str]) -> Listed:
-        """These symbols as far as they are listed and can be read."""
-        return decode_listed(body, SymbolNames(self._environment, symbols))
-
-
 class BinanceSpot:
     """The adapter of one key in one environment."""
 
@@ -128,16 +84,41 @@ class BinanceSpot:
         self.symbols = names.symbols
         self.instrument = names.instrument
         self.ids = OwnIds()
-        self.reader = SpotRowReader(names, self.ids)
-        self.encode = SpotRestEncoder(api_key=api_key, signer=signer, recv_window_ms=recv_window_ms)
-        self.decode = Bodies(environment)
-        self.order_codec = partial(
-            WsCodec,
-            api_key=api_key,
-            signer=signer,
-            recv_window_ms=recv_window_ms,
-            reader=self.reader,
-        )
+        self._environment = environment
+        self._key: dict[str, Any] = {
+            "api_key": api_key, "signer": signer, "recv_window_ms": recv_window_ms
+        }  # fmt: skip
+
+    def stop_codec(self) -> SpotStopCodec:
+        """For a new connection of a stop."""
+        return SpotStopCodec(**self._key)
+
+    def order_codec(self) -> "WsCodec":
+        """For one new order connection."""
+        from daemon.venues.binance_spot.codec_ws import WsCodec  # noqa: PLC0415 - as above
+
+        return WsCodec(**self._key, reader=self.reader)
+
+    @cached_property
+    def encode(self) -> "SpotRestEncoder":
+        """REST requests."""
+        from daemon.venues.binance_spot.codec_rest import SpotRestEncoder  # noqa: PLC0415 - as above
+
+        return SpotRestEncoder(**self._key)
+
+    @cached_property
+    def decode(self) -> "Bodies":
+        """REST answers."""
+        from daemon.venues.binance_spot.spot_bodies import Bodies  # noqa: PLC0415 - as above
+
+        return Bodies(self._environment)
+
+    @cached_property
+    def reader(self) -> "SpotRowReader":
+        """Rows to reports."""
+        from daemon.venues.binance_spot.order_rows import SpotRowReader  # noqa: PLC0415 - as above
+
+        return SpotRowReader(self._names, self.ids)
 
     @cached_property
     def market(self) -> "MarketStreams":

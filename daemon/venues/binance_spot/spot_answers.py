@@ -7,13 +7,9 @@ from daemon.errors import Undecodable
 from daemon.model.inputs import Input, OutcomeUnknown, VenueReport
 from daemon.venues.answers import Answer, Asked, cancel_reject, of_fault, reject, unknown
 from daemon.venues.binance_spot import replace_reply
-from daemon.venues.binance_spot.codec_rest import (
-    decode_amended,
-    decode_ended,
-    decode_list,
-    decode_order,
-)
+from daemon.venues.binance_spot.codec_rest import decode_amended
 from daemon.venues.binance_spot.order_rows import SpotRowReader
+from daemon.venues.binance_spot.spot_rows import decode_ended, decode_list, decode_order
 from daemon.venues.faults import DEFINITE
 
 _HALVES = frozenset({-2021, -2022})

@@ -43,7 +43,7 @@ def answer(request_id: str, **more: Any) -> str:
 def session_to(port: int, *, scheme: str = "ws", host: str = "127.0.0.1") -> BlockingSession:
     environment = "sim" if host == "127.0.0.1" else "binance-spot-testnet"
     address = CheckedAddress("", scheme, host, port, "/ws-api/v3")
-    return BlockingSession(environment, address, spot().order_codec(), SystemClock())
+    return BlockingSession(environment, address, spot().stop_codec(), SystemClock())
 
 
 async def opened(session: BlockingSession, deadline_s: float = GENEROUS_S) -> None:
@@ -55,7 +55,7 @@ async def opened(session: BlockingSession, deadline_s: float = GENEROUS_S) -> No
 async def asked(
     session: BlockingSession, count: int, deadline_s: float = GENEROUS_S
 ) -> list[WsReply | SeatrialError]:
-    codec = spot().order_codec()
+    codec = spot().stop_codec()
     calls = [
         partial(session.ask, codec.server_time(str(number)), deadline_s=deadline_s)
         for number in range(count)

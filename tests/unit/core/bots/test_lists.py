@@ -17,7 +17,7 @@ from daemon.model.effects import (
     SendOrderList,
     SendReplace,
 )
-from daemon.model.enums import OrderStatus, OrderType, RejectKind, ReportSource, Side, TimeInForce
+from daemon.model.enums import OrderStatus, OrderType, ReportSource, Side, TimeInForce
 from daemon.model.enums import VenueOrderStatus as Status
 from daemon.model.inputs import (
     BotCancelList,
@@ -31,6 +31,7 @@ from daemon.model.inputs import (
     VenueReport,
 )
 from daemon.model.list_legs import Contingency
+from daemon.model.reject_kind import RejectKind
 from daemon.model.reports import NotFound, Reject
 from tests.support.bot_stage import FT, BotStage, ready
 from tests.support.builders import BTC, instrument

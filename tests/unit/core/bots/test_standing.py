@@ -8,7 +8,7 @@ from control.tool.incident_view import incident_lines
 from daemon.core.engine_config import BotSpec
 from daemon.model.bots import BotRefusal, BotState, BotThrottled, DenialSource, ReplaceMode
 from daemon.model.effects import SendOrder
-from daemon.model.enums import OrderType, RejectKind, ReportSource, Side, VenueOrderStatus
+from daemon.model.enums import OrderType, ReportSource, Side, VenueOrderStatus
 from daemon.model.inputs import (
     BalancesChanged,
     InstrumentsLoaded,
@@ -17,6 +17,7 @@ from daemon.model.inputs import (
     VenueReject,
 )
 from daemon.model.position import Balance
+from daemon.model.reject_kind import RejectKind
 from daemon.model.reports import Reject
 from riskcaps.state.bands import CapNotice
 from tests.support.bot_stage import CX, FT, BotStage, bot_caps, ready

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from daemon.errors import SeatrialError
 from daemon.model.market import TopOfBook, TradeTick
-from daemon.venues.binance_spot import codec_rest, replace_reply
+from daemon.venues.binance_spot import codec_rest, replace_reply, spot_rows
 from daemon.venues.binance_spot.amount_text import amount
 from daemon.venues.binance_spot.codec_stream import StreamNotice, StreamReader
 from daemon.venues.binance_spot.codec_ws import decode_frame, order_result
@@ -135,8 +135,8 @@ def read_market_frame(payload: bytes) -> Any:
 
 def of_an_object(body: bytes) -> list[Callable[[], Any]]:
     return [
-        lambda: codec_rest.decode_time_ms(body),
-        lambda: READER.placed(codec_rest.decode_order(body), 1),
+        lambda: spot_rows.decode_time_ms(body),
+        lambda: READER.placed(spot_rows.decode_order(body), 1),
         lambda: balances_of(codec_rest.decode_account(body).balances),
         lambda: decode_exchange(body, NAMES),
         lambda: DepthBook().on_snapshot(decode_snapshot(body)),
@@ -148,7 +148,7 @@ def of_an_object(body: bytes) -> list[Callable[[], Any]]:
 def of_a_list(body: bytes) -> list[Callable[[], Any]]:
     return [
         lambda: [READER.queried(row, 1) for row in codec_rest.decode_orders(body)],
-        lambda: [READER.canceled(row, 1) for row in codec_rest.decode_canceled(body)],
+        lambda: [READER.canceled(row, 1) for row in spot_rows.decode_canceled(body)],
         lambda: [
             READER.trade(row, READER.ids.learn("X", 1, "c"), 1)
             for row in codec_rest.decode_trades(body)

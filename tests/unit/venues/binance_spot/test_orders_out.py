@@ -17,6 +17,7 @@ from daemon.model.ids import ClientOrderId, VenueOrderId, instrument_id
 from daemon.model.order_features import OrderExtras, PegPrice
 from daemon.model.orders import NewOrder, OrderTerms
 from daemon.venues.binance_spot.codec_rest import SpotRestEncoder
+from daemon.venues.binance_spot.codec_stop import SpotStopCodec
 from daemon.venues.binance_spot.request_params import amend_fields, place_fields, replace_fields
 from daemon.venues.binance_spot.request_signing import HmacSigner, ws_signing_text
 from daemon.venues.requests import Purpose
@@ -215,7 +216,7 @@ def test_a_cancel_by_the_venues_id_alone_has_its_own_id_on_both_roads() -> None:
     request = REST.cancel_by_id("BTCUSDT", 42, CANCEL_ID, AT_MS)
     asked = dict(parse_qsl(request.target.partition("?")[2]))
     assert (asked["orderId"], asked["newClientOrderId"]) == ("42", CANCEL_ID)
-    codec = ws_codec(api_key="k", signer=HmacSigner(b"s"), recv_window_ms=5)
+    codec = SpotStopCodec(api_key="k", signer=HmacSigner(b"s"), recv_window_ms=5)
     frame = orjson.loads(codec.cancel_by_id("BTCUSDT", 42, CANCEL_ID, "1", AT_MS).payload)
     assert (frame["params"]["orderId"], frame["params"]["newClientOrderId"]) == (42, CANCEL_ID)
     unnamed = orjson.loads(codec.cancel_by_id("BTCUSDT", 42, "", "1", AT_MS).payload)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from daemon.model.enums import RejectKind
+from daemon.model.reject_kind import RejectKind
 from daemon.venues.binance_spot.error_answers import classify
 
 MARKET = [

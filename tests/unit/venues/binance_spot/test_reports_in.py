@@ -16,15 +16,12 @@ from daemon.model.enums import (
 )
 from daemon.model.ids import ClientOrderId, request_id, stem_of
 from daemon.model.reports import ExecutionReport
-from daemon.venues.binance_spot.codec_rest import (
-    decode_account,
-    decode_canceled,
-    decode_order,
-    decode_orders,
-    decode_trades,
-)
+from daemon.venues.binance_spot.codec_rest import decode_account, decode_orders, decode_trades
+from daemon.venues.binance_spot.codec_stop import SpotStopCodec
 from daemon.venues.binance_spot.codec_ws import UnknownEvent, decode_frame, order_result
 from daemon.venues.binance_spot.order_rows import SpotRowReader, balances_of
+from daemon.venues.binance_spot.request_signing import HmacSigner
+from daemon.venues.binance_spot.spot_rows import decode_canceled, decode_order
 from daemon.venues.binance_spot.user_data import (
     AccountEvent,
     OrderEvent,
@@ -33,7 +30,7 @@ from daemon.venues.binance_spot.user_data import (
     balances_in,
     report_of,
 )
-from daemon.venues.contract import WsReply
+from daemon.venues.contract import SocketNotice, WsReply
 from daemon.venues.faults import Outcome
 from daemon.venues.own_ids import OwnIds, SymbolNames
 from tests.support.spot_payloads import BASE, OWN, PLACED, TRADE
@@ -322,6 +319,36 @@ def test_a_revoked_session_has_no_id() -> None:
     assert reply.request_id == ""
     assert reply.fault is not None
     assert reply.fault.outcome is Outcome.KEY
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        (
+            b'{"id":"7","status":200,"result":[{"symbol":"A"}],"rateLimits":[{"rateLimitType":'
+            b'"REQUEST_WEIGHT","interval":"MINUTE","intervalNum":1,"limit":6000,"count":80}]}'
+        ),
+        b'{"id":7,"status":400,"error":{"code":-2011,"msg":"Unknown order sent."}}',
+        (
+            b'{"id":"7","status":429,"error":{"code":-1003,"msg":"x","data":{"retryAfter":'
+            b"1659146400000}}}"
+        ),
+        b'{"id":"9","status":503}',
+        b'{"id":null,"status":401,"error":{"code":-2015,"msg":"Invalid API-key"}}',
+    ],
+)
+def test_a_stop_reads_replies_as_the_order_connection_does(frame: bytes) -> None:
+    codec = SpotStopCodec(api_key="k", signer=HmacSigner(b"s"), recv_window_ms=5)
+    assert codec.decode(frame, 1) == decode_frame(frame)
+
+
+def test_a_stop_passes_over_every_event_and_takes_garbage_for_garbage() -> None:
+    codec = SpotStopCodec(api_key="k", signer=HmacSigner(b"s"), recv_window_ms=5)
+    for event in (b'{"e":"serverShutdown","E":1}', b'{"e":"executionReport","i":"odd"}', b"7"):
+        assert isinstance(codec.decode(b'{"event":%s}' % event, 1), SocketNotice)
+    for garbage in (b"{}", b'{"event":null}', b"<html>", b'{"id":"1","status":"200"}', b"\xff"):
+        with pytest.raises(Undecodable):
+            codec.decode(garbage, 1)
 
 
 def test_an_id_that_the_venue_forgot_is_forgotten() -> None:
