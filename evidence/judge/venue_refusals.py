@@ -36,8 +36,14 @@ def match_rejects(
         refused = f"{cid} code {row.get('code')}: {row.get('msg')}"
         if trail is None:
             seen.rejects_missing_from_journal.add(f"{refused} (never approved)")
-        elif trail.reject_code in {"", "report"} and trail.outcome not in ABSENT_OUTCOMES:
+        elif trail.reject_code in {"", "report"} and not _is_proven_absent(trail):
             seen.rejects_missing_from_journal.add(f"{refused} ({trail.state} in the journal)")
+
+
+def _is_proven_absent(trail: Trail) -> bool:
+    """Whether its lines say that it is not there, for want of the answer that refused it."""
+    is_cut_off = trail.is_cut_off and trail.state == "REJECTED"
+    return is_cut_off or trail.outcome in ABSENT_OUTCOMES
 
 
 def _is_placement(row: Mapping[str, Any]) -> bool:

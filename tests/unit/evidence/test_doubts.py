@@ -128,3 +128,30 @@ def test_a_kill_before_the_line_of_a_doubts_end_is_no_fault_of_the_journal(
     journal, books = maker.save(tmp_path)
     reasons = " ".join(build_report([journal], ledger=books).reasons)
     assert ("orders missing from ledger" in reasons) is (not is_last and state == "CANCELED")
+
+
+@pytest.mark.parametrize(("state", "kind"), [("REJECTED", "absent"), ("CANCELED", "not_sent")])
+@pytest.mark.parametrize("is_last", [True, False])
+def test_a_refusal_that_was_never_heard_is_no_absent_line_of_a_run_that_was_killed(
+    state: str, kind: str, is_last: bool, tmp_path: Path
+) -> None:
+    """The venue refused it, the answer was lost, a query found none, and the kill came then.
+
+    What "never left" is not refused there: such an end explains no refusal.
+    """
+    maker = begun()
+    cid = maker.approve("BTCUSDT", "BUY", "0.01", "3000")
+    maker.state(cid, "UNKNOWN", "silence")
+    maker.wait()
+    maker.write(EventType.INPUT, input={**INPUTS[kind], "client_order_id": cid})
+    maker.state(cid, state, "reject")
+    if not is_last:
+        maker.deny()
+    maker.ledger["rejects"].append(
+        {"client_order_id": cid, "code": -2010, "msg": "no balance", "endpoint": "order.place"}
+    )
+    maker.run_start(ticks="all", heartbeat_period_ms=1000)
+    journal, books = maker.save(tmp_path)
+    reasons = " ".join(build_report([journal], ledger=books).reasons)
+    is_explained = is_last and state == "REJECTED"
+    assert ("rejects missing from journal" in reasons) is not is_explained

@@ -10,7 +10,6 @@ from daemon.model.effects import BotAnswered, Record, RefreshInstruments, SendOr
 from daemon.model.enums import (
     Link,
     OrderType,
-    RejectKind,
     ReportSource,
     Side,
     TimeInForce,
@@ -25,6 +24,7 @@ from daemon.model.inputs import (
     OutcomeUnknown,
     VenueReject,
 )
+from daemon.model.reject_kind import RejectKind
 from daemon.model.reports import NotFound, Reject
 from tests.support.bot_stage import BotStage, kinds, ready
 from tests.support.builders import BTC, fill, instrument
