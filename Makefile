@@ -17,7 +17,7 @@ COMPILE := $(BIN)/python -m compileall -q -j 2 daemon control riskcaps evidence
 # More than cores: the tests wait for processes of their own more than they work.
 WORKERS ?= 5
 PYTEST_ONE := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest
-PYTEST := $(PYTEST_ONE) -n $(WORKERS) --dist loadgroup
+PYTEST := $(PYTEST_ONE) -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
 .PHONY: venv demo test test-bots test-clients hammer test-pythons fuzz campaign soak mutation test-system check locks fmt bench bench-stop controls tripwires honest liars docs kill-sweep trials trials-proof dist deb image clean
 

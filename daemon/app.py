@@ -224,7 +224,7 @@ class Daemon:
             raise
         finally:
             self._watch.closing(CLOSE_S, exit_code)
-            notifier.stopping()
+            notifier.stopping(CLOSE_S)
             await asyncio.to_thread(watchdog.stop)
             await asyncio.to_thread(each, self._gateway.stop, partial(control.stop, CONTROL_STOP_S))
             if server is not None:

@@ -113,7 +113,8 @@ class _State(msgspec.Struct, kw_only=True):
     instance: str = ""
     head: str = ""
     """The hash of the journal's last whole line; empty: not read."""
-    is_unused: bool = False
+    unused: str = ""
+    """That no daemon has been in the state directory, where none has."""
     unknown: str = ""
     """Why nobody can tell which orders are ours."""
     latched_ms: float | None = None
@@ -151,11 +152,6 @@ def direct_kill(
     closed_ms = (clock.monotonic_ns() - start) / 1e6
     if state.latched_ms is not None:
         closed_ms = state.latched_ms  # a daemon that lives looks there before every order
-    if state.is_unused:
-        raise ControlError(
-            f"kill --direct: {plan.state_dir} was never used: no order of ours exists; "
-            f"{state.latch_words}"
-        )
     if state.unknown:
         raise ControlError(
             f"kill --direct: {state.latch_words}, but nothing is canceled: do it by hand at the "
@@ -192,7 +188,9 @@ def direct_kill(
         "canceled": report.canceled,
         "unasked": report.unasked,
         "msg": "; ".join(
-            text for text in (state.latch_fault, report.unasked, *report.errors) if text
+            text
+            for text in (state.latch_fault, state.unused, report.unasked, *report.errors)
+            if text
         ),
     }
 
@@ -224,16 +222,13 @@ def _begun(
             return
         yield {**msgspec.structs.asdict(plan), "key_file": plan.key_file and str(plan.key_file),
                "state_dir": str(plan.state_dir)}  # fmt: skip
-        is_unused = latched = False
+        told: dict[str, Any] = {}
         for part in _latching(plan, clock, start, uid=uid, by=by, reason=reason):
             yield part
-            is_unused = is_unused or part.get("instance") == ""
-            latched = latched or "latched_ms" in part
-        if is_unused:
-            return
+            told |= part
         yield from _key_reading(plan)
         yield {"head": head_of_journal(plan.state_dir)}
-        if latched:
+        if "latched_ms" in told and "unused" not in told:
             # A placement's line is written before the look at the latch that its bytes wait for.
             yield {"is_settled": not _under_way(plan, clock)}
 
@@ -246,8 +241,13 @@ def _latching(
     """Latch, and learn whose orders are ours."""
     try:
         identity = read_identity(plan.state_dir)
-        # None: never used. Latched all the same: a daemon may be starting there this moment.
-        yield {"instance": "" if identity is None else identity.instance}
+        # None: never used, or not mounted; the venue is asked whose orders are open. Latched in any
+        # case: a daemon may be starting there this moment.
+        yield (
+            {"unused": f"{plan.state_dir} was never used, or its disk is not mounted"}
+            if identity is None
+            else {"instance": identity.instance}
+        )
     except StateDirError as error:  # latched all the same
         instance = instance_of_journal(plan.state_dir)
         yield {"instance": instance} if instance else {"unknown": str(error)}
@@ -299,16 +299,13 @@ def _state(plan: StopPlan, aside: Aside, answer: dict[str, Any], within_s: float
         answer |= part
         if "head" in part:  # what follows is for the end of the stop
             break
-    is_unused, is_hung = (
-        answer.get("instance") == "",
-        not {"latched_ms", "latch_fault"} & set(answer),
-    )
-    if is_hung and not is_unused and "is_key_read" not in answer:  # the key may lie elsewhere
+    is_hung = not {"latched_ms", "latch_fault"} & set(answer)
+    if is_hung and "is_key_read" not in answer:  # the key may lie elsewhere
         reading = Aside(lambda: _key_reading(plan))
         for part in reading.answers(CONFIG_DEADLINE_S):
             answer |= part
         reading.close()
-    found = _State(answer=answer, is_unused=is_unused, **answer)
+    found = _State(answer=answer, **answer)
     if is_hung:
         found.latch_fault = LatchStore(plan.state_dir).hung()
     return found

@@ -13,11 +13,12 @@ Rules of this file:
 
 import msgspec
 
+from daemon.core.basis_taking import BasisTaking
 from daemon.core.command_errors import CommandErrorCode
 from daemon.core.execution import Execution
 from daemon.core.lost_history import history_after, take_lost
 from daemon.core.made_reports import as_recovered
-from daemon.core.reconcile import Assets, Difference, Suspects, Weighed, compare, owed_assets
+from daemon.core.reconcile import Assets, Difference, Suspects, Weighed, compare
 from daemon.core.retry import backoff_ns
 from daemon.core.turn_context import TurnContext
 from daemon.model import journal_records as journal
@@ -67,7 +68,7 @@ class ReconciliationRounds:
         self.foreign_open = 0
         self.foreign_traded = 0
         self._suspects = Suspects(ctx.config.confirm_ns)
-        self._rebase = False
+        self._taking = BasisTaking()
         self.last_clean_ns = 0
         self.last_round_ns = 0
         self.last_reason = ""
@@ -122,7 +123,7 @@ class ReconciliationRounds:
 
     def rebase(self) -> None:
         """After an operator resolved a mismatch: the next round takes the venue's balances over."""
-        self._rebase = True
+        self._taking.want()
         self._suspects.forgive()
         self._ctx.gate.books = Obstacle(NotReady.RESOLVED)
         self.want("resolved")
@@ -193,7 +194,7 @@ class ReconciliationRounds:
         differences: tuple[Difference, ...] = compare(
             ctx.books,
             snapshot,
-            basis={} if self._rebase else ledger.basis,
+            basis={} if self._taking.is_wanted else ledger.basis,
             asked_ns=running.asked_ns,
             asked_mark=running.asked_mark,
             instance=ctx.config.instance,
@@ -203,9 +204,15 @@ class ReconciliationRounds:
             trades_after=running.trades_after,
         )
         weighed = self._suspects.weigh(differences, ctx.books, ctx.now_ns)
-        is_due = self._rebase or not ledger.basis
-        set_basis = is_due and not self._is_ahead(snapshot, running.asked_ns)
-        self._rebase = is_due and not set_basis
+        set_basis = self._taking.takes(
+            ctx.books,
+            snapshot,
+            self._assets(),
+            has_basis=bool(ledger.basis),
+            asked_ns=running.asked_ns,
+            asked_mark=running.asked_mark,
+            settle_ns=ctx.config.unknown_settle_ns,
+        )
         balances = ledger.whole(snapshot.balances)
         ledger.reconciled(balances, ctx.now_ns, rebase=set_basis)
         ledger.accept(weighed.accepted)
@@ -228,7 +235,7 @@ class ReconciliationRounds:
         self._answer(weighed, stands)
         if stands is None:
             self.last_clean_ns = ctx.now_ns
-        waiting = weighed.waiting or bool(snapshot.unread) or self._rebase
+        waiting = weighed.waiting or bool(snapshot.unread) or self._taking.is_wanted
         self._looks = self._looks + 1 if waiting else 0
         if waiting:
             config = ctx.config
@@ -261,8 +268,10 @@ class ReconciliationRounds:
             return Obstacle(NotReady.NOT_CLEAN, shown)
         if snapshot.unread:
             return Obstacle(NotReady.UNREAD, snapshot.unread)
-        if self._rebase:
-            return Obstacle(NotReady.TO_CONFIRM, "a trade is owed: no balances are taken over yet")
+        if self._taking.is_wanted:
+            return Obstacle(
+                NotReady.TO_CONFIRM, "a trade is owed, or may be: no balances are taken over yet"
+            )
         return Obstacle(NotReady.TO_CONFIRM, shown) if weighed.waiting else None
 
     def _refuse_commands(self, why: str) -> None:
@@ -314,13 +323,6 @@ class ReconciliationRounds:
         execution.foreign.clear()
         adopted = max(0, len(ctx.books.orders) - orders_before)
         return ctx.ledger.session.fills - before, adopted
-
-    def _is_ahead(self, snapshot: VenueSnapshot, asked_ns: int) -> bool:
-        """Whether its balances may hold a trade that is not booked: it would then count twice."""
-        ctx = self._ctx
-        settle_ns = ctx.config.unknown_settle_ns
-        owed = owed_assets(ctx.books, self._assets(), asked_ns, settle_ns)
-        return bool(snapshot.unread) or next(owed, None) is not None
 
     def _assets(self) -> Assets:
         """What we trade and what caps speak of; the rest of the account is somebody else's."""

@@ -95,11 +95,11 @@ def tell_the_end(
         result |= {"flat": ending.verified and not left, "left": fields, "text": said}
         if not is_flat(left, verified=ending.verified):
             code, text = CommandErrorCode.NOT_FLAT.value, said
-    if orders and not ending.exit_after:
+    if orders:
         code, text = CommandErrorCode.NOT_EMPTY.value, f"{len(orders)} order(s) may still be open"
         if paused := ctx.ledger.pause.text(ctx.now_ns):
             text += f"; {paused}"
-    elif not (ending.verified or ending.exit_after or code):
+    elif not (ending.verified or code):
         code = CommandErrorCode.NOT_EMPTY.value
         text = "the venue was not seen empty of our orders in time: " + (
             "; ".join(one.text for one in ctx.gate.obstacles()) or "it lists some as open"

@@ -94,6 +94,8 @@ class StatesFold(ComparingFold):
         self._effects: Counter[type[JournalLine]] = Counter()
         self._down_ns: dict[str, int] = {}
         """Links: when each was lost; 0: it is up."""
+        self._were_up: set[str] = set()
+        """Links that this run has had. A boot that cannot reach the venue loses one before."""
         self._run: RunStartLine | None = None
         self._run_id = self._mode = ""
         self._session_ns = 0
@@ -162,7 +164,7 @@ class StatesFold(ComparingFold):
         self._is_whole = self._is_whole or record.seq == 1
         self._trading, self._gate = HALTED, DOWN
         self._asked, self._effects = {}, Counter()
-        self._down_ns, self._halted_for = {}, ""
+        self._down_ns, self._were_up, self._halted_for = {}, set(), ""
         self._is_told, self._clock = bool(record.ticks), [0, 0, -1]
         self._run_id, self._mode = record.run_id, record.mode
         if not f"{record.run_id}-".startswith(f"{record.instance}-{record.run_number}-"):
@@ -264,8 +266,9 @@ class StatesFold(ComparingFold):
             self._differs("link_differs", record, f"{lost[0]} was lost, and the gate stayed READY")
 
     def _connected(self, record: ConnectedLine) -> None:
-        if record.link in self._down_ns:
+        if record.link in self._were_up:
             self._differs("link_differs", record, f"{record.link} is up for the first time, again")
+        self._were_up.add(record.link)
         self._down_ns[record.link] = 0
 
     def _disconnected(self, record: DisconnectedLine) -> None:
@@ -283,6 +286,7 @@ class StatesFold(ComparingFold):
         else:
             due_ms = (record.ts_ns - since_ns) // NS_PER_MS
             self._equal(record, f"outage of {record.link}", str(record.outage_ms), str(due_ms))
+        self._were_up.add(record.link)
         self._down_ns[record.link] = 0
 
     # ------------------------------------------------------------------ incidents, latch, commands

@@ -59,7 +59,7 @@ def compare_with_ledger(account: JournalFold, ledger: Mapping[str, Any]) -> Ledg
         seen.open_orders_at_end.add(f"{row.get('client_order_id')} {row.get('symbol')}")
     match_kills(seen, account.fold(KillsFold), ledger)
     match_balances(seen, account.fold(BalancesFold), orders_fold, caps_fold, ledger)
-    _replay_caps(seen, caps_fold, trails, ledger)
+    _replay_caps(seen, caps_fold, trails, _parted(sessions, trails, _events(ledger))[0], ledger)
     return seen
 
 
@@ -216,16 +216,17 @@ def _replay_caps(
     seen: LedgerComparison,
     caps: CapsFold,
     trails: Mapping[str, Trail],
+    events: Rows,
     ledger: Mapping[str, Any],
 ) -> None:
-    """Hold every moment of the venue's own event list against the caps in force."""
+    """Hold every moment of ours in the venue's own event list against the caps in force."""
     if caps.caps is None:
         what = "no caps in the journal: breaches at the venue could not be looked for"
         (seen.silent if trails else seen.remarks).append(what)
         return
     replay = VenueReplay(caps.caps, caps.assets, rows_of(ledger, "fills"))
     has_moved = len(caps.tables_in_force) > 1
-    for row in _events(ledger):
+    for row in events:
         cid = str(row.get("client_order_id"))
         trail = trails.get(cid)
         # What was approved under other caps may go on under stricter ones, and be reduced.

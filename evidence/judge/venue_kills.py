@@ -35,7 +35,9 @@ def match_kills(seen: LedgerComparison, kills: KillsFold, ledger: Mapping[str, A
         last = kill.last
         if last is None or kill.canceled < 0:
             continue
-        since, until = kill.first.ts_ns - AROUND_NS, last.ts_ns + AROUND_NS
+        # A main loop that hangs writes the first line when all is done.
+        since = min(kill.first.ts_ns, kill.began_ns or kill.first.ts_ns) - AROUND_NS
+        until = last.ts_ns + AROUND_NS
         there = [row for row in rows if since <= int(row["ts_ns"]) - kill.offset_ns <= until]
         stops = [row for row in there if _is_stop(row.get("cancel_id"))]
         unnamed = sum(read_id(str(row.get("cancel_id") or "")) is None for row in there)

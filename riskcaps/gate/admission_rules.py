@@ -210,14 +210,10 @@ def market_data(case: Case) -> Denial | None:
 
 def market_data_age(case: Case) -> Denial | None:
     """Rule 19: now - top_ns > market_data_age_ms_max."""
-    if case.now_ns <= market_data_until(case):
+    age_ns = case.now_ns - case.book.top_ns
+    if age_ns <= case.caps.market_data_age_ms_max * NS_PER_MS:
         return None
-    return denial(DenyReason.STALE_MARKET_DATA, age_ns=case.now_ns - case.book.top_ns)
-
-
-def market_data_until(case: Case) -> int:
-    """When the top of book is too old."""
-    return case.book.top_ns + case.caps.market_data_age_ms_max * NS_PER_MS
+    return denial(DenyReason.STALE_MARKET_DATA, age_ns=age_ns)
 
 
 def book_uncrossed(case: Case) -> Denial | None:
@@ -230,17 +226,12 @@ def book_uncrossed(case: Case) -> Denial | None:
 
 def reference_price(case: Case) -> Denial | None:
     """Rule 21: ref missing, <= 0, or older than market_data_age_ms_max."""
-    is_mid = case.caps.collar_reference == "mid"
-    if is_mid or (case.book.last > 0 and case.now_ns <= reference_until(case)):
+    if case.caps.collar_reference == "mid":
+        return None
+    book, age_ns_max = case.book, case.caps.market_data_age_ms_max * NS_PER_MS
+    if book.last > 0 and case.now_ns - book.last_ns <= age_ns_max:
         return None
     return denial(DenyReason.NO_REFERENCE_PRICE, reference="last")
-
-
-def reference_until(case: Case) -> int:
-    """When the reference is too old."""
-    if case.caps.collar_reference == "mid":
-        return market_data_until(case)
-    return case.book.last_ns + case.caps.market_data_age_ms_max * NS_PER_MS
 
 
 def reduces(case: Case) -> Denial | None:
@@ -297,14 +288,12 @@ SHAPE_RULES = (
         _R.OUTSIDE_TRADING_WINDOW, kept="terms", until=trading_window_until),
 )  # fmt: skip
 BOOK_RULES = (
-    row(18, market_data, "market", _R.NO_MARKET_DATA, kept="market"),
-    row(19, market_data_age, "market, now_ns",
-        _R.STALE_MARKET_DATA, kept="market", until=market_data_until),
-    row(20, book_uncrossed, "market", _R.CROSSED_BOOK, kept="market"),
+    row(18, market_data, "market", _R.NO_MARKET_DATA),
+    row(19, market_data_age, "market, now_ns", _R.STALE_MARKET_DATA),
+    row(20, book_uncrossed, "market", _R.CROSSED_BOOK),
 )  # fmt: skip
 REFERENCE_RULES = (
-    row(21, reference_price, "market, now_ns",
-        _R.NO_REFERENCE_PRICE, kept="market", until=reference_until),
+    row(21, reference_price, "market, now_ns", _R.NO_REFERENCE_PRICE),
 )  # fmt: skip
 REDUCING_RULES = (
     row(22, reduces, "reduce_only, standing, position, buys_open, sells_open, covered, cover",

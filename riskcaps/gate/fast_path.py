@@ -14,7 +14,7 @@ Rules of this file:
 
 from decimal import Decimal
 
-from daemon.model.amounts import ZERO
+from daemon.model.amounts import NS_PER_MS, ZERO
 from daemon.model.enums import OrderType, Side, TradingState
 from daemon.model.ids import InstrumentId
 from daemon.model.instrument import SPOT
@@ -42,8 +42,8 @@ def _kept(kept: Kept) -> tuple[Rule, ...]:
     return tuple(rule for rule in RULES if rule.kept == kept)
 
 
-_OF_TERMS, _OF_MARKET, _OF_STANDING = _kept("terms"), _kept("market"), _kept("standing")
-BOUNDED = frozenset((1, 12, 13, 15, *range(22, 47), 48, 49, 50, 53, 54))
+_OF_TERMS, _OF_STANDING = _kept("terms"), _kept("standing")
+BOUNDED = frozenset((1, 12, 13, 15, *range(18, 47), 48, 49, 50, 53, 54))
 """The rules whose bounds are drawn here. A row of the table that is neither kept nor one of these
 is asked by itself, so that a new rule holds on the fast path from its first day."""
 _REST = tuple(rule for rule in RULES if not rule.kept and rule.number not in BOUNDED)
@@ -58,7 +58,7 @@ class OrderBounds:
     """
 
     __slots__ = (
-        "alone", "ask_px", "asks_more", "bands_version", "counted", "day", "day_up",
+        "age_ns_max", "alone", "ask_px", "asks_more", "bands_version", "counted", "day", "day_up",
         "exposure", "fills_version", "floor", "gross", "hour", "is_buy", "is_mid",
         "market_until_ns", "market_version", "messages_minute", "messages_second", "minute",
         "net", "notional", "only_quote", "open_of_symbol", "open_total", "order_type",
@@ -106,6 +106,7 @@ class OrderBounds:
         half = _HALF if self.is_mid else 1
         self.share_low, self.share_high = share_low * half, share_high * half
         self.price_floor = max(book.price_low, book.tick)
+        self.age_ns_max = caps.market_data_age_ms_max * NS_PER_MS  # 19, 21
         self.bands_version = -1
 
     def follow_bands(self, risk: RiskState, book: SymbolBook) -> None:
@@ -147,6 +148,21 @@ class OrderBounds:
         free = max(self.ratio_grace, int(self.ratio * (ground.executions or 1)))
         self.day = min(self.day_up, free)
 
+    def follow_market(self, book: SymbolBook) -> None:
+        """The prices that an order may have, and until when they are young enough."""
+        self.market_version, self.market_until_ns = book.market_version, NEVER_NS
+        top = book.top
+        if top is None or not 0 < top.bid_px < top.ask_px:  # 18, 20
+            return
+        reference, oldest_ns = top.bid_px + top.ask_px, book.top_ns
+        if not self.is_mid:  # 21: of a last price that is not above 0, no price is low enough
+            reference, oldest_ns = book.last, min(oldest_ns, book.last_ns)
+        low, high = reference * self.share_low, reference * self.share_high
+        self.price_low = max(low, self.price_floor)
+        self.price_high = min(high, book.price_high)
+        self.ask_px = top.ask_px
+        self.market_until_ns = oldest_ns + self.age_ns_max  # 19, 21
+
     def follow(self, risk: RiskState, book: SymbolBook, given: DecisionInputs) -> None:
         """The market or what stands before every order has moved: ask the kept rules again."""
         ground: Ground = book.ground
@@ -154,16 +170,7 @@ class OrderBounds:
         if self.bands_version != risk.alerts.bands_version:
             self.follow_bands(risk, book)
         if self.market_version != book.market_version:
-            case = Case(risk, given, book)
-            self.market_until_ns = _passes_until(case, _OF_MARKET)
-            top = book.top
-            if top is not None and self.market_until_ns != NEVER_NS:
-                reference = top.bid_px + top.ask_px if self.is_mid else book.last
-                low, high = reference * self.share_low, reference * self.share_high
-                self.price_low = max(low, self.price_floor)
-                self.price_high = min(high, book.price_high)
-                self.ask_px = top.ask_px
-            self.market_version = book.market_version
+            self.follow_market(book)
         if self.standing_version != standing_version:
             self.standing_until_ns = _passes_until(Case(risk, given, book), _OF_STANDING)
             if risk.health.trading_state is TradingState.REDUCING:  # 22

@@ -98,7 +98,7 @@ class Case:
 
 
 Check = Callable[[Case], Denial | None]
-Kept = Literal["", "terms", "market", "standing"]
+Kept = Literal["", "terms", "standing"]
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,7 +113,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     """The last number of a row that asks two rules of one price or quantity after another."""
     kept: Kept = ""
     """Its answer is the same for every order of one side, type and time in force until these
-    change: the instrument's terms, its market, or what stands before every order."""
+    change: the instrument's terms, or what stands before every order."""
     until: Callable[[Case], int] | None = None
     """The last moment at which a pass still holds, for a rule over an age or a time of the week."""
     cap: str = ""

@@ -95,20 +95,19 @@ class Behaviour:
     def accepted(self, instrument_id: str) -> None:
         """The venue took an order: a streak of rejects ends, unless it has already tripped."""
         _end(self.rejects, instrument_id, self.reject_streak_max)
-        self._moved()
+        self.version += 1
 
     def rejected(self, instrument_id: str) -> tuple[CapNotice, ...]:
         """The venue refused a placement as faulty."""
-        self._moved()
         used = self.rejects[instrument_id] = self.rejects.get(instrument_id, 0) + 1
         return self._tripped("venue_reject_streak_max", instrument_id, used, self.reject_streak_max)
 
     def order_ended(self, instrument_id: str, realised: Decimal) -> tuple[CapNotice, ...]:
         """A reducing order is over; `realised` is its profit in quote."""
-        self._moved()
         if realised >= 0:
             if self.losses:
                 _end(self.losses, instrument_id, self.loss_streak_max)
+                self.version += 1
             return ()
         used = self.losses[instrument_id] = self.losses.get(instrument_id, 0) + 1
         return self._tripped("loss_streak_max", instrument_id, used, self.loss_streak_max)
@@ -116,6 +115,9 @@ class Behaviour:
     def _tripped(
         self, cap: str, instrument_id: str, used: int, limit: int
     ) -> tuple[CapNotice, ...]:
+        self.version += 1
+        if used >= limit:
+            self.verdict_version += 1
         if limit <= 0 or used != limit:
             return ()
         action = self._actions[cap]

@@ -23,7 +23,8 @@ class GateHealth:
         self.clock_ns = -1
         """Engine time of the last clock sample; -1: never."""
         self.clock_offset_ns = self.clock_rtt_ns = 0
-        self.budget: dict[str, tuple[int, int]] = {}
+        self.budget: dict[str, list[int]] = {}
+        """[used, limit] by window, as decisions record it; never changed in place."""
         self.budget_ns = 0
 
     def set_trading_state(self, state: TradingState) -> None:
@@ -43,7 +44,7 @@ class GateHealth:
 
     def set_budget(self, used: Mapping[str, int], limits: Mapping[str, int], now_ns: int) -> None:
         """What the venue says is used of its own limits, by window name."""
-        self.budget = {name: (used.get(name, 0), limit) for name, limit in limits.items()}
+        self.budget = {name: [used.get(name, 0), limit] for name, limit in limits.items()}
         self.budget_ns = now_ns
         self.version += 1
 

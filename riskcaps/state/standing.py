@@ -6,7 +6,7 @@ version that it hands out moves less often: when the rules over it may say somet
 
 from typing import Any
 
-from riskcaps.state.behaviour import ACCOUNT, Behaviour
+from riskcaps.state.behaviour import Behaviour
 from riskcaps.state.drawdown import EquityLedger
 from riskcaps.state.gate_health import GateHealth
 
@@ -40,12 +40,8 @@ class Standing:
             "trading_state": health.trading_state,
             "journal_ok": health.journal_ok,
             "clock": [health.clock_offset_ns, health.clock_rtt_ns, health.clock_ns],
-            "streaks": [
-                behaviour.executions_since_human,
-                behaviour.rejects.get(ACCOUNT, 0),
-                behaviour.losses.get(ACCOUNT, 0),
-            ],
-            "budget": {name: list(pair) for name, pair in health.budget.items()},
+            "streaks": [behaviour.executions_since_human, 0, 0],  # others `now` puts in
+            "budget": health.budget,
             "budget_ns": health.budget_ns,
             "equity": None if equity is None else str(equity),
             "losses": [

@@ -6,12 +6,20 @@ them calls is listed with the caller. A name that is mentioned for another reaso
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
 from vulture import Vulture
 
-from tests.architecture.tree import PACKAGES, ROOT, listing, modules_of_tests, product_modules
+from tests.architecture.tree import (
+    PACKAGES,
+    ROOT,
+    listing,
+    modules_of_tests,
+    parsed,
+    product_modules,
+)
 
 KINDS = {"function", "method", "class", "property", "import"}
 DECORATORS = ["@*.command*", "@click.*", "@*_validator*"]
@@ -76,25 +84,27 @@ def test_what_nobody_uses_is_found(dead: str, tmp_path) -> None:
     assert set(unused(str(tmp_path))) == {dead.split()[1].strip("():")}
 
 
-def unread(modules: dict[str, str]) -> list[str]:
+def unread(modules: dict[str, str], trees: dict[str, ast.Module]) -> list[str]:
     """Constants of the product that neither their own module nor any other mentions again.
 
     Vulture looks at names alone: one that another module uses, too, hides a dead one.
     """
-    trees = {path: ast.parse(text) for path, text in modules.items()}
     taken: set[str] = set()
     for node in (node for tree in trees.values() for node in ast.walk(tree)):
         if isinstance(node, ast.ImportFrom):
             taken |= {alias.name for alias in node.names}
         elif isinstance(node, ast.Attribute):
             taken.add(node.attr)
-    return [
-        f"{path}: {name}"
-        for path, text in modules.items()
-        if path.startswith(PACKAGES)
-        for name in _constants(trees[path])
-        if name not in taken and len(re.findall(rf"\b{name}\b", text)) == 1
-    ]
+    found = []
+    for path, text in modules.items():
+        if path.startswith(PACKAGES):
+            words = Counter(re.findall(r"\w+", text))
+            found += [
+                f"{path}: {name}"
+                for name in _constants(trees[path])
+                if name not in taken and words[name] == 1
+            ]
+    return found
 
 
 def _constants(tree: ast.Module) -> Iterator[str]:
@@ -106,7 +116,8 @@ def _constants(tree: ast.Module) -> Iterator[str]:
 
 def test_whatever_constant_the_product_defines_is_read() -> None:
     names = (*product_modules(), *modules_of_tests())
-    problems = unread({name: (ROOT / name).read_text() for name in names})
+    texts = {name: (ROOT / name).read_text() for name in names}
+    problems = unread(texts, {name: parsed(name) for name in names})
     assert not problems, f"delete it:{listing(problems)}"
 
 
@@ -115,4 +126,5 @@ def test_a_constant_that_nobody_reads_is_found() -> None:
         "daemon/a.py": "USED = 1\nLOST: int = 2\nTAKEN = 3\nprint(USED)\n",
         "tests/b.py": "from daemon.a import TAKEN\n",
     }
-    assert unread(modules) == ["daemon/a.py: LOST"]
+    trees = {name: ast.parse(text) for name, text in modules.items()}
+    assert unread(modules, trees) == ["daemon/a.py: LOST"]

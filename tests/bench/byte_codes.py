@@ -1,6 +1,6 @@
 """How many byte codes a cap decision, its hold and its release cost: counted, not timed.
 
-    python -m tests.bench.byte_codes
+    python -m tests.bench.byte_codes [--after-facts]
 
 The world is that of row `cap` (cap_decision.py). A count is the same on a busy machine as on a
 quiet one, but each version of the interpreter has byte codes of its own: a test holds them on
@@ -13,7 +13,7 @@ from types import FrameType
 from typing import Any, Self
 
 from riskcaps.gate.interceptor import Approved
-from tests.bench.cap_decision import Samples, Worlds, _gate, _intents
+from tests.bench.cap_decision import BTC, FILLS, Samples, Worlds, _fill, _gate, _intents, _top
 
 
 class ByteCodes:
@@ -46,13 +46,20 @@ class ByteCodes:
         return note
 
 
-def of_decisions() -> list[ByteCodes]:
-    """Of each order of a round: decided and held, found at the venue, ended."""
+def of_decisions(*, after_facts: bool = False) -> list[ByteCodes]:
+    """Of each order of a round: decided and held, found at the venue, ended.
+
+    `after_facts`: before each the book has moved and an order has traded, as in an answered tick.
+    """
     world = Worlds(_gate())
     world.round(Samples())
     found = []
-    for intent in _intents():
+    for number, intent in enumerate(_intents()):
         world._time_passes()
+        if after_facts:
+            top = _top(BTC, f"50000.0{number % 7}", "50010.00", world.now_ns)
+            world.gate.risk.on_top(top, world.now_ns)
+            world.gate.risk.on_fill(_fill(FILLS + number, intent.side), world.now_ns)
         with ByteCodes() as counted:
             answer = world.gate.review(intent, world.now_ns)
             if isinstance(answer, Approved):
@@ -64,7 +71,7 @@ def of_decisions() -> list[ByteCodes]:
 
 
 if __name__ == "__main__":
-    of_each = of_decisions()
+    of_each = of_decisions(after_facts="--after-facts" in sys.argv)
     usual = sorted(of_each, key=lambda one: one.codes.total())[len(of_each) // 2]
     for function, count in usual.codes.most_common():
         sys.stdout.write(f"{count:6}{usual.calls[function]:4}  {function}\n")

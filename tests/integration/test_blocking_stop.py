@@ -84,6 +84,7 @@ async def test_a_429_of_the_handshake_is_heeded_as_any_other() -> None:
     await scenes.test_a_ban_or_a_time_that_was_told_is_kept_by_both_routes(
         429, {"Retry-After": "3600"}
     )
+    assert len(reports) == 3
 
 
 @pytest.mark.parametrize("name", ["GET openOrders", "DELETE openOrders", "GET time"])

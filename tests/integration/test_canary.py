@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 from control.control_errors import RpcError
+from tests.support.forked import run
 from tests.support.ports import kept_port
 from tests.support.sim_process import ROOT
 from tests.support.stop_stage import StopStage
@@ -60,15 +61,8 @@ def files_below(directory: Path, without: set[Path]) -> Iterator[tuple[str, byte
 
 def tool(*arguments: object, env: dict[str, str] | None = None) -> bytes:
     """Everything that a run of the operator's tool says."""
-    done = subprocess.run(
-        [sys.executable, "-m", "control.main", *map(str, arguments)],
-        cwd=ROOT,
-        env={**os.environ, **(env or {})},
-        capture_output=True,
-        check=False,
-        timeout=60,
-    )
-    return done.stdout + done.stderr
+    done = run("tool", arguments, env={**os.environ, **(env or {})})
+    return (done.stdout + done.stderr).encode()
 
 
 def bad_day(stage: StopStage, port: int) -> dict[str, bytes]:

@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,19 +10,13 @@ from click.testing import CliRunner
 from daemon.cli import caps_commands
 from daemon.cli.caps_commands import explain_command
 from riskcaps.words.capset import PORTFOLIO_CAPS, SYMBOL_CAPS
+from tests.support.forked import run
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def explain(path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "control.main", "caps", "explain", "--config", path, *arguments],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    return run("tool", ["caps", "explain", "--config", path, *arguments])
 
 
 def config(directory: Path) -> Path:

@@ -4,8 +4,6 @@ The promotion records are sealed by the accountant's own code, and read by the d
 """
 
 import json
-import subprocess
-import sys
 import tomllib
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -30,6 +28,7 @@ from evidence.promotion.record import PREDICATE_TYPE
 from evidence.read.artifact_times import format_time
 from evidence.read.dsse import seal, statement
 from evidence.read.signing import public_pem
+from tests.support.forked import run
 from tests.support.stop_stage import ROOT, StopStage
 
 NOW = datetime.now(UTC)
@@ -95,14 +94,7 @@ class Box:
     def boot(self) -> str:
         """What the real daemon says when it is started on it; it never starts."""
         self.config()
-        done = subprocess.run(
-            [sys.executable, "-m", "daemon", "--config", str(self.path)],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        done = run("daemon", ["--config", self.path])
         assert done.returncode == 2, done.stderr
         assert not (self.directory / "state").exists(), "nothing was begun"
         return done.stderr
@@ -175,14 +167,7 @@ def test_no_command_of_the_tool_goes_to_a_live_host(box: Box, command: tuple[str
     (box.directory / "state" / "identity.json").write_text(
         '{"instance": "abc123", "run_number": 1}'
     )
-    done = subprocess.run(
-        [sys.executable, "-m", "control.main", *command, "--config", str(box.path)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = run("tool", [*command, "--config", box.path])
     told = done.stdout + done.stderr
     assert "Traceback" not in told
     if command != ("keys", "check"):
@@ -282,14 +267,9 @@ def test_a_running_daemon_says_how_the_keys_stand_and_what_a_token_would_be_boun
         started = stage.call("start", reason="to see")
         assert started["gating"] == "sim: no real money; a confirm token is irrelevant here"
         stage.call("stop", reason="seen")
-        shown = subprocess.run(
-            [sys.executable, "-m", "control.main", "--socket", str(stage.socket), "status"],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=True,
-        ).stdout
+        done = run("tool", ["--socket", stage.socket, "status"])
+        assert done.returncode == 0, done.stderr
+        shown = done.stdout
     flat = " ".join(shown.split())
     assert "gating" not in flat  # on sim its keys change nothing
     assert "dead man's switch: none at this venue" in flat

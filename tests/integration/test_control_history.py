@@ -42,7 +42,7 @@ class Files:
         out: Future[Found] = Future()
 
         def search() -> None:
-            self.answer.wait(10)
+            self.answer.wait(60)
             if self.fails is not None:
                 out.set_exception(self.fails)
                 return
@@ -96,7 +96,7 @@ def test_who_follows_misses_nothing_and_gets_nothing_twice(tmp_path: Path, port:
         for seq in range(5_001, 5_501):  # published while the files are searched
             port.hub.publish(line(seq))
         files.answer.set()
-        reader.join(10)
+        reader.join(60)
         for seq in range(5_501, 6_001):
             port.hub.publish(line(seq))
         then = [next(events)["seq"] for _ in range(5)]
@@ -121,7 +121,7 @@ def test_a_gap_while_the_files_were_searched_is_told(tmp_path: Path, port: FakeP
         for seq in range(5_001, 8_001):  # more than the ring holds
             port.hub.publish(line(seq))
         files.answer.set()
-        asking.join(10)
+        asking.join(60)
     assert found[0]["incomplete"] is True
 
 

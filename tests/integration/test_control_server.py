@@ -620,7 +620,7 @@ def test_a_background_task_that_fails_leaves_the_socket_alone(tmp_path: Path) ->
     thread = ControlThread(ControlConfig(path), FakePort(), background=(broken,))
     thread.start()
     try:
-        assert began.wait(5)
+        assert began.wait(60)
         assert call(path, "ping")["version"] == 1
     finally:
         assert thread.stop()
@@ -642,7 +642,7 @@ def test_stopping_waits_for_a_kill_that_has_begun(tmp_path: Path) -> None:
         answer = client.line()
         assert answer is not None
         assert answer["result"]["verified"] is True
-        stopping.join(10)
+        stopping.join(60)
     assert not thread.alive
 
 
@@ -672,5 +672,5 @@ def test_stopping_lets_an_answer_in_flight_out(tmp_path: Path) -> None:
         answer = client.line()
         assert answer is not None
         assert "result" in answer
-        stopping.join(10)
+        stopping.join(60)
     assert not thread.alive

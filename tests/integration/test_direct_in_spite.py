@@ -183,6 +183,34 @@ def test_of_two_instances_ours_is_stopped_as_soon_as_the_disk_says_which_it_is(
 
 
 @pytest.mark.slow
+def test_where_the_disk_of_the_state_is_not_mounted_the_one_instance_there_is_stopped(
+    direct: StopStage,
+) -> None:
+    place_by_hand(direct)
+    place(direct, "stother1-1-2")
+    mounted = direct.state_dir.rename(direct.state_dir.with_name("elsewhere"))
+    direct.state_dir.mkdir()  # where it was mounted
+    try:
+        refused = run(words(direct))
+        of_both = len(direct.venue_open())
+        direct.sim.signed("DELETE", "order", symbol="BTCUSDT", origClientOrderId="stother1-1-2")
+        done = run(words(direct, "--json"))
+        left = direct.venue_open()
+        latches = list((direct.state_dir / "kill-latch").iterdir())
+    finally:
+        shutil.rmtree(direct.state_dir)
+        mounted.rename(direct.state_dir)
+        if direct.venue_open():
+            direct.sim.signed("DELETE", "openOrders", symbol="BTCUSDT")
+    assert (refused.returncode, of_both) == (1, 3)
+    assert b"cancel ours by hand at the venue" in refused.stderr
+    assert (done.returncode, left, len(latches)) == (0, [], 2), done
+    told = json.loads(done.stdout)
+    assert told["canceled"] == 2
+    assert "was never used, or its disk is not mounted" in told["msg"]
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["config", "keys", "beside"])
 def test_a_configuration_or_a_key_that_hangs_is_told_within_seconds(
     direct: StopStage, what: str

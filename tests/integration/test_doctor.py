@@ -11,6 +11,7 @@ import pytest
 
 from daemon.demo.plan import toml_text
 from tests.support import loopback_only
+from tests.support.forked import run
 from tests.support.sim_process import SimProcess
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -52,14 +53,7 @@ def config(directory: Path, ready: dict[str, Any], **changes: str) -> Path:
 
 
 def doctor(path: Path) -> tuple[int, dict[str, dict[str, Any]]]:
-    done = subprocess.run(
-        [sys.executable, "-m", "control.main", "doctor", "--json", "--config", path],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    done = run("tool", ["doctor", "--json", "--config", path])
     assert "Traceback" not in done.stderr, done.stderr
     steps = json.loads(done.stdout)["steps"]
     return done.returncode, {step["name"]: step for step in steps}

@@ -1,6 +1,5 @@
 """`seatrial keys`: a key made, stored and found on the box; OpenSSL and the simulator judge it."""
 
-import os
 import stat
 import subprocess
 import sys
@@ -9,22 +8,14 @@ from pathlib import Path
 import pytest
 
 from daemon.demo.plan import toml_text
+from tests.support.forked import run
 from tests.support.stop_stage import ROOT, StopStage
 
 KEYS_FILE = ["keys", "file"]
 
 
 def tool(*args: object, given: str = "", place: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "control.main", *map(str, args)],
-        cwd=place,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        input=given,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return run("tool", args, given=given, cwd=place)
 
 
 def test_the_public_half_is_openssls_and_the_private_half_stays_in_its_file(tmp_path: Path) -> None:

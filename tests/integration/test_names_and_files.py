@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 import urllib.request
 from decimal import Decimal
 from pathlib import Path
@@ -10,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from evidence.judge.decision_recheck import recheck
-from tests.support.box import ROOT, Box
+from tests.support.box import Box
+from tests.support.forked import run
 
 NAME = "币安人生USDT"
 
@@ -81,7 +81,4 @@ def test_every_documented_command_with_a_configuration_works_beside_its_daemon(
 
 
 def tool(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "control.main", *arguments],
-        cwd=ROOT, capture_output=True, text=True, check=False, timeout=120,
-    )  # fmt: skip
+    return run("tool", arguments)

@@ -4,8 +4,6 @@ import contextlib
 import json
 import signal
 import socket
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,7 +16,8 @@ from daemon.cli.doctor_command import notify_steps
 from daemon.settings_notify import NotifySettings
 from daemon.shell.health.notice_sender import AppriseService, NotSentError
 from daemon.shell.health.notices import Notice, NoticeLevel
-from tests.support.box import ROOT, Box
+from tests.support.box import Box
+from tests.support.forked import run
 
 DEADLINE_S = 60
 
@@ -142,10 +141,7 @@ def _flood(listener: socket.socket) -> None:
 
 def test_notify_test_says_which_service_took_it(tmp_path: Path, inbox: Inbox) -> None:
     with Box(tmp_path, tables=f'\n[notify]\nurls = ["{inbox.url}", "nonsense://x"]\n') as box:
-        asked = subprocess.run(
-            [sys.executable, "-m", "control.main", "notify", "test", "--config", str(box.config)],
-            cwd=ROOT, capture_output=True, text=True, timeout=DEADLINE_S, check=False,
-        )  # fmt: skip
+        asked = run("tool", ["notify", "test", "--config", box.config])
     assert asked.returncode == 1
     assert asked.stdout.splitlines() == [
         "1:json  sent",
@@ -158,11 +154,7 @@ def test_notify_test_says_which_service_took_it(tmp_path: Path, inbox: Inbox) ->
 def test_a_bad_url_is_told_by_doctor_and_at_the_start(tmp_path: Path, inbox: Inbox) -> None:
     urls = f'urls = ["{inbox.url}", "jsn://token-of-mine@127.0.0.1/"]'
     with Box(tmp_path, tables=f"\n[notify]\n{urls}\n") as box:
-        words = ["doctor", "--send", "--config", str(box.config)]
-        asked = subprocess.run(
-            [sys.executable, "-m", "control.main", *words],
-            cwd=ROOT, capture_output=True, text=True, timeout=DEADLINE_S, check=False,
-        )  # fmt: skip
+        asked = run("tool", ["doctor", "--send", "--config", box.config])
         problem = "nothing can be sent: Apprise knows no such url"
         box.until(
             lambda status: (

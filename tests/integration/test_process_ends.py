@@ -119,7 +119,7 @@ def test_a_main_loop_that_never_turns_again_is_ended_by_its_deadline(stage: Stop
     stage.renew()
     text = stage.config.read_text()
     assert "stop_deadline_ms = 30000" in text
-    stage.config.write_text(text.replace("stop_deadline_ms = 30000", "stop_deadline_ms = 3000"))
+    stage.config.write_text(text.replace("stop_deadline_ms = 30000", "stop_deadline_ms = 1500"))
     stage.start_daemon()
     stage.fill()
     stage.signal("spin")

@@ -18,6 +18,7 @@ from daemon.shell.process.clock import SystemClock
 from daemon.shell.state.state_dir import read_identity
 from daemon.shell.state.state_proof import prove_state
 from tests.support.box import ROOT, Box
+from tests.support.forked import run
 from tests.support.journal_lines import journal_lines
 
 PARTS = ("journal", "anchors", "identity")
@@ -28,10 +29,7 @@ heartbeat_period_ms = 200
 
 
 def command(*args: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "control.main", *args],
-        cwd=ROOT, capture_output=True, text=True, check=False, timeout=60,
-    )  # fmt: skip
+    return run("tool", args)
 
 
 def trade(box: Box, orders: int) -> None:

@@ -1,5 +1,6 @@
 """What systemd and a prober see of a daemon whose main loop hangs: no more pats, and 503."""
 
+import signal
 import socket
 import urllib.error
 import urllib.request
@@ -74,3 +75,21 @@ def test_a_hanging_main_loop_is_neither_patted_nor_healthy(
         assert not [message for message in heard(systemd) if "WATCHDOG" in message]
         stage.kill()
         assert stage.venue_open() == []
+
+
+def test_systemd_grants_the_time_that_the_last_steps_may_take(
+    tmp_path: Path, systemd: socket.socket
+) -> None:
+    """A kill that is under way is waited for, and TimeoutStopSec= is shorter than all together."""
+    with StopStage(
+        tmp_path,
+        symbols=("BTCUSDT",),
+        orders_per_symbol=1,
+        env={"NOTIFY_SOCKET": str(tmp_path / "notify")},
+    ) as stage:
+        stage.start_daemon()
+        stage.send_signal(signal.SIGTERM)
+        assert stage.daemon is not None
+        assert stage.daemon.wait(timeout=60) == 0
+        (last,) = [one for one in heard(systemd) if "STOPPING=1" in one]
+    assert "EXTEND_TIMEOUT_USEC=50000000" in last.splitlines()

@@ -52,7 +52,10 @@ class Up:
 
     def says(self, text: str) -> None:
         while not any(text in line for line in self.said):
-            self.said.append(self._lines.get(timeout=DEADLINE_S))
+            try:
+                self.said.append(self._lines.get(timeout=DEADLINE_S))
+            except queue.Empty:
+                raise AssertionError(f"it did not say {text!r}: {self.said}") from None
 
     def end(self, number: int) -> int:
         self.process.send_signal(number)  # nothing, where it has ended

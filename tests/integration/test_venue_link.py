@@ -229,7 +229,7 @@ async def test_a_half_open_connection_is_found_by_a_request_without_answer(
 
 
 async def test_a_quiet_connection_is_asked_whether_it_lives(venue: ScriptedVenue) -> None:
-    async with running(Bench(venue.base, ping_idle_ms=60, ping_reply_ms=3_000)) as bench:
+    async with running(Bench(venue.base, ping_idle_ms=1_000, ping_reply_ms=1_000)) as bench:
         await bench.up()
         await bench.until(lambda: len(venue.asked("ping")) >= 3)
         assert bench.got(LinkDown) == []

@@ -14,6 +14,7 @@ import pytest
 
 from daemon.core import fold
 from daemon.core.durable_state import DurableState
+from daemon.venues.binance_spot.serving.units import e8_of
 from evidence.report.report import build_report
 from riskcaps.state.risk_state import RiskState
 from tests.support.journal_maker import encode, write_journal
@@ -61,7 +62,28 @@ def test_caps_fills_and_states_are_those_of_the_venue(chunk: int, kind: str) -> 
 
 def test_balances_that_held_a_trade_without_a_line_are_not_counted_twice() -> None:
     """An incident is resolved while a trade is owed: it was counted twice, and stopped us."""
-    play("bots", 60_620)
+    assert play("bots", 60_620).checker.fills
+
+
+@pytest.mark.parametrize("seed", [100, 107, 110, 120])
+def test_money_that_is_lost_after_balances_were_taken_over_halts(seed: int) -> None:
+    """The other kind: the operator resolves, the basis is new, and a little less is there then."""
+
+    class Robbed(Hostile if seed < 110 else HostileBots):
+        stolen_ns = 0
+
+        def _weather(self) -> None:
+            taken = sum(fact.get("basis_set") is True for fact in self.facts)
+            if taken > 1 and not self.stolen_ns:
+                self.stolen_ns = self.now_ns
+                self.venue.accounts["main"].wallet("USDT").free -= e8_of("0.37")
+            super()._weather()
+
+    hostility = Hostility(stranger=0.06, lagging_stream=0.1, lagging_trades=0.5, old_read=0.2)
+    world = Robbed(seed, menu=FaultMenu(), hostility=hostility)
+    with pytest.raises(AssertionError, match="our books and the venue's differ: balance USDT"):
+        world.run(5.0)
+    assert world.stolen_ns
 
 
 @pytest.mark.parametrize("chunk", CHUNKS)

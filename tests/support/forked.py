@@ -19,20 +19,26 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
 from daemon.shell.process.child_processes import end_with_parent
 
-PROGRAMS = {"sim": "daemon.cli.sim_command:sim_command", "daemon": "daemon.__main__:main"}
+PROGRAMS = {
+    "sim": "daemon.cli.sim_command:sim_command",
+    "daemon": "daemon.__main__:main",
+    "tool": "control.main:main",
+}
 WARM = (
     "daemon.__main__", "daemon.boot", "daemon.shell.stop.loop_waits",
     "daemon.venues.binance_spot.spot_adapter", "daemon.cli.sim_command", "encodings.idna",
+    "control.main", "control.tool.mounted_commands",
 )  # fmt: skip
 """What is imported once; what a program imports only when it needs it, each fork imports."""
 ROOT = Path(__file__).resolve().parents[2]
-START_S = 60.0
+START_S = RUN_S = 60.0
 _REQUEST_BYTES = 1 << 20
 _PR_SET_PDEATHSIG = 1
 
@@ -135,9 +141,11 @@ def start(
     *,
     stdout: int | BinaryIO,
     stderr: int | BinaryIO,
+    stdin: int | BinaryIO | None = None,
     env: Mapping[str, str] | None = None,
+    cwd: Path = ROOT,
 ) -> "ForkedProcess | subprocess.Popen[bytes]":
-    """Start a program of `PROGRAMS` in the tree's directory, without input.
+    """Start a program of `PROGRAMS`, without input where none is given.
 
     It is killed when this process ends.
     """
@@ -145,17 +153,50 @@ def start(
     if is_executed:
         return subprocess.Popen(
             [sys.executable, "-m", PROGRAMS[program].partition(":")[0], *arguments],
-            cwd=ROOT, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, env=env,
-            preexec_fn=end_with_parent(),  # noqa: PLW1509
+            cwd=cwd, stdin=subprocess.DEVNULL if stdin is None else stdin, stdout=stdout,
+            stderr=stderr, env=env, preexec_fn=end_with_parent(),  # noqa: PLW1509
         )  # fmt: skip
     if _server is None or _server.owner != os.getpid():
         _server = _Server()
-    streams = [one if isinstance(one, int) else one.fileno() for one in (stdout, stderr)]
     request = {
         "program": program, "arguments": list(arguments), "env": dict(env or os.environ),
+        "cwd": str(cwd),
     }  # fmt: skip
-    pid, told = _server.start(request, streams)
+    with open(os.devnull, "rb") as nothing:  # noqa: PTH123 - no Path
+        three = (nothing if stdin is None else stdin, stdout, stderr)
+        streams = [one if isinstance(one, int) else one.fileno() for one in three]
+        pid, told = _server.start(request, streams)
     return ForkedProcess(pid, told, [program, *arguments])
+
+
+def run(
+    program: str,
+    arguments: Sequence[object],
+    *,
+    given: str = "",
+    env: Mapping[str, str] | None = None,
+    cwd: Path = ROOT,
+) -> "subprocess.CompletedProcess[str]":
+    """Run a program of `PROGRAMS` to its end, as `subprocess.run` with captured text does."""
+    words = [str(one) for one in arguments]
+    with (
+        tempfile.TemporaryFile("w+") as told,
+        tempfile.TemporaryFile("w+") as errors,
+        tempfile.TemporaryFile("w+") as asked,
+    ):
+        asked.write(given)
+        asked.seek(0)
+        process = start(
+            program, words, stdin=asked.fileno(), stdout=told.fileno(), stderr=errors.fileno(),
+            env=env, cwd=cwd,
+        )  # fmt: skip
+        try:
+            code = process.wait(RUN_S)
+        finally:
+            process.kill()
+        told.seek(0)
+        errors.seek(0)
+        return subprocess.CompletedProcess([program, *words], code, told.read(), errors.read())
 
 
 # ---------------------------------------------------------------------- the server
@@ -178,19 +219,20 @@ def serve(requests: socket.socket) -> Mapping[str, Any] | None:
                 with told, contextlib.suppress(OSError):  # nobody asks any more
                     told.send(str(code).encode())
                 continue
-            text, streams, _, _ = socket.recv_fds(requests, _REQUEST_BYTES, 3)
+            text, streams, _, _ = socket.recv_fds(requests, _REQUEST_BYTES, 4)
             if not text:
                 return None
-            stdout, stderr, told = *streams[:2], socket.socket(fileno=streams[2])
+            *streams, last = streams
+            told = socket.socket(fileno=last)
             pid = os.fork()
             if pid == 0:
                 prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-                os.dup2(stdout, 1)
-                os.dup2(stderr, 2)
-                os.closerange(3, max(stdout, stderr, told.fileno(), *running, 3) + 1)
+                for number, stream in enumerate(streams):
+                    os.dup2(stream, number)
+                os.closerange(3, max(*streams, last, *running, 3) + 1)
                 return dict(json.loads(text))
-            os.close(stdout)
-            os.close(stderr)
+            for stream in streams:
+                os.close(stream)
             told.send(str(pid).encode())
             pidfd = os.pidfd_open(pid)
             running[pidfd] = (pid, told)
@@ -206,6 +248,7 @@ if __name__ == "__main__":
     if wanted is not None:
         os.environ.clear()
         os.environ.update(wanted["env"])
+        os.chdir(wanted["cwd"])
         places = wanted["env"].get("PYTHONPATH", "").split(os.pathsep)
         sys.path[1:1] = [place for place in places if place and place not in sys.path]
         module, _, function = PROGRAMS[wanted["program"]].partition(":")

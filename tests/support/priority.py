@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+from collections.abc import Iterator
 from typing import Protocol
 
 STEPS = 5
@@ -24,3 +25,17 @@ def before_others(process: Started) -> None:
     with contextlib.suppress(PermissionError, ProcessLookupError):
         nice = os.getpriority(os.PRIO_PROCESS, 0) - STEPS
         os.setpriority(os.PRIO_PROCESS, process.pid, nice)
+
+
+@contextlib.contextmanager
+def after_others() -> Iterator[None]:
+    """What is done inside, and what is started there, has less of the machine than all else."""
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    if os.geteuid() != 0:  # who may not take it back does not give it away
+        yield
+        return
+    os.setpriority(os.PRIO_PROCESS, 0, before + STEPS)
+    try:
+        yield
+    finally:
+        os.setpriority(os.PRIO_PROCESS, 0, before)

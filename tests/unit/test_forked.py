@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from daemon.demo.plan import toml_text
-from tests.support.forked import start
+from tests.support.forked import run, start
 from tests.support.stop_stage import wide_caps
 
 
@@ -21,6 +21,17 @@ def test_a_fork_has_its_own_arguments_and_streams_and_tells_its_end(tmp_path: Pa
         assert unusable.wait(60) == 2
     assert told.read_text().startswith("seatriald, version")
     assert "none" in errors.read_text()
+
+
+def test_a_run_has_input_a_directory_and_captured_words(tmp_path: Path) -> None:
+    made = run("tool", ["keys", "new", "--out", "key.pem"], cwd=tmp_path)
+    assert (made.returncode, made.stdout[:10]) == (0, "-----BEGIN")
+    assert "keys file --key" in made.stderr
+    words = ["keys", "file", "--key", "key.pem", "--out", tmp_path / "file"]
+    assert run("tool", words, cwd=tmp_path).returncode == 1, "no API key was given"
+    done = run("tool", words, given="TheApiKey123\n", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "TheApiKey123" in (tmp_path / "file").read_text()
 
 
 def test_its_modules_are_looked_for_where_its_environment_says(tmp_path: Path) -> None:

@@ -162,7 +162,7 @@ class ApiFront:
             else:
                 answer = await self._called(session, endpoint, request.params, api_key)
         except DialectError as error:
-            answer = error
+            answer = error.with_traceback(None)  # it holds this frame, which holds it
         now_ns = self._authentication.judge_ns()
         bot = self.bot_of(session) or self._account(request)
         counts = self._authentication.counts.get(bot)

@@ -24,7 +24,7 @@ from daemon.shell.gateway.stream_hub import BotStreamHub
 from daemon.shell.process.clock import Clock
 from daemon.shell.process.tasks import spawn
 from daemon.shell.sim_host.bounded_server import BoundedServer
-from daemon.shell.sim_host.sim_connection import SimConnection, new_socket, not_opened
+from daemon.shell.sim_host.sim_connection import Backlog, SimConnection, new_socket, not_opened
 from daemon.venues.binance_spot.serving.rest_requests import JSON_TYPE, RestRequest
 from daemon.venues.binance_spot.serving.stream_control import StreamSession
 from daemon.venues.binance_spot.serving.ws_frames import ApiSession
@@ -59,6 +59,7 @@ class GatewayServer:
         self._server: BoundedServer | None = None
         self._runner: web.ServerRunner | None = None
         self._listening: asyncio.Server | None = None
+        self._backlog = Backlog()
         self.requests = 0
         self.turned_away = 0
         """Requests of a browser, of a stranger, or beyond the bound on connections."""
@@ -176,7 +177,7 @@ class GatewayServer:
         if not isinstance(socket, web.WebSocketResponse):
             return socket
         now_ns = self._clock.now_ns()
-        connection = SimConnection("user", socket, request, now_ns)
+        connection = SimConnection("user", socket, request, now_ns, self._backlog)
         show_limits = parse_qs(request.query_string).get("returnRateLimits") != ["false"]
         session = ApiSession(connected_ns=now_ns, show_limits=show_limits)
         front = self._fronts.api
@@ -189,6 +190,7 @@ class GatewayServer:
                     if message.type in {WSMsgType.TEXT, WSMsgType.BINARY}:
                         front.heard(session)
                         queue.take(_bytes_of(message.data))
+                        await asyncio.sleep(0)  # what is read already is read on without a pause
                     else:
                         front.heard(session)
                         at_ns = self._clock.now_ns()
@@ -197,13 +199,14 @@ class GatewayServer:
                 queue.close()
                 front.closed(session)
                 writer.cancel()
+                connection.drop()
         return socket
 
     async def _serve_streams(self, request: web.BaseRequest) -> web.StreamResponse:
         socket = await _opened(request)
         if not isinstance(socket, web.WebSocketResponse):
             return socket
-        connection = SimConnection("market", socket, request, self._clock.now_ns())
+        connection = SimConnection("market", socket, request, self._clock.now_ns(), self._backlog)
         session = StreamSession(combined=request.path == "/stream")
         hub = self._fronts.streams
         hub.opened(session, connection, _names_of(request, combined=session.combined))
@@ -221,6 +224,7 @@ class GatewayServer:
             finally:
                 hub.closed(session)
                 writer.cancel()
+                connection.drop()
         return socket
 
 

@@ -41,9 +41,9 @@ class Notifier:
         """Start-up is over: the control socket answers. Call once."""
         return self._send("READY=1", status)
 
-    def stopping(self, status: str = "") -> bool:
-        """An orderly end has begun."""
-        return self._send("STOPPING=1", status)
+    def stopping(self, within_s: float) -> bool:
+        """The process ends, within so many seconds: no earlier SIGKILL."""
+        return self._send(f"STOPPING=1\nEXTEND_TIMEOUT_USEC={int(within_s * 1_000_000)}", "")
 
     def status(self, text: str) -> bool:
         """One line for `systemctl status`."""

@@ -20,7 +20,7 @@ from daemon.shell.process.tasks import spawn
 from daemon.shell.sim_host.admin import Admin
 from daemon.shell.sim_host.bounded_server import server_of_whole_requests
 from daemon.shell.sim_host.options import Built, SimOptions, seeded
-from daemon.shell.sim_host.sim_connection import SimConnection, new_socket, not_opened
+from daemon.shell.sim_host.sim_connection import Backlog, SimConnection, new_socket, not_opened
 from daemon.venues.binance_spot.serving.rest_requests import RestRequest
 from daemon.venues.binance_spot.serving.stream_control import StreamSession
 from daemon.venues.binance_spot.serving.stream_control import shutdown_frame as streams_end
@@ -60,6 +60,7 @@ class SimHost:
         self._admin = Admin(self, clock)
         self._group: asyncio.TaskGroup | None = None
         self._runner: web.ServerRunner | None = None
+        self._backlog = Backlog()
 
     async def start(self, port: int, tls: ssl.SSLContext | None = None) -> int:
         """Bind and listen; the port.
@@ -277,7 +278,7 @@ class SimHost:
             return refusal
         await socket.prepare(request)
         self.exchange.limiter.charge(2, now_ns)
-        connection = SimConnection("user", socket, request, now_ns)
+        connection = SimConnection("user", socket, request, now_ns, self._backlog)
         show_limits = parse_qs(request.query_string).get("returnRateLimits") != ["false"]
         session = ApiSession(connected_ns=now_ns, show_limits=show_limits)
         self._users[session] = connection
@@ -299,6 +300,7 @@ class SimHost:
                 self._users.pop(session, None)
                 self._book("WS close", 0)
                 writer.cancel()
+                connection.drop()
         return socket
 
     def _on_api_frame(
@@ -345,7 +347,7 @@ class SimHost:
         if refusal := await self._refusal(request, socket, "STREAM open", FaultKind.STREAM_OUTAGE):
             return refusal
         await socket.prepare(request)
-        connection = SimConnection("market", socket, request, now_ns)
+        connection = SimConnection("market", socket, request, now_ns, self._backlog)
         combined = request.path == "/stream"
         session = StreamSession(combined=combined)
         if combined:
@@ -381,6 +383,7 @@ class SimHost:
                 self._markets.pop(session, None)
                 self._book("STREAM close", 0)
                 writer.cancel()
+                connection.drop()
         return socket
 
 

@@ -3,21 +3,43 @@
 import asyncio
 from collections import deque
 
+import msgspec
 from aiohttp import WSMsgType, web
 
 OUTBOX_MAX = 20_000
 """Frames; a client that lets so many pile up is cut off, as the real venue does."""
 OUTBOX_BYTES_MAX = 32 * 1024 * 1024
 """Answers can be large: whoever asks and never reads must not fill our memory."""
+_BACKLOG_BYTES_MAX = 2 * OUTBOX_BYTES_MAX
 _FRAME_MAX = 64 * 1024
 _PING_S = 0.2
+
+
+class Backlog(msgspec.Struct):
+    """What waits on all connections of a server together.
+
+    None may hold more than is left for the others: so the sum has a bound, however many do not
+    read, and one that reads is not cut off for them.
+    """
+
+    held: int = 0
+    """Bytes."""
+
+    def is_beyond(self, own: int) -> bool:
+        """Whether a connection that holds so many bytes, which count, holds too many."""
+        return own > min(OUTBOX_BYTES_MAX, _BACKLOG_BYTES_MAX - self.held)
 
 
 class SimConnection:
     """A client's socket; `kind` is `user` (WebSocket API) or `market` (streams)."""
 
     def __init__(
-        self, kind: str, socket: web.WebSocketResponse, request: web.BaseRequest, now_ns: int
+        self,
+        kind: str,
+        socket: web.WebSocketResponse,
+        request: web.BaseRequest,
+        now_ns: int,
+        backlog: Backlog,
     ) -> None:
         self.kind = kind
         self.opened_ns = now_ns
@@ -28,6 +50,7 @@ class SimConnection:
         """Half open until then: nothing goes out, nothing that comes in is heard."""
         self._socket = socket
         self._transport = request.transport
+        self._backlog = backlog
         self._outbox: deque[bytes | None] = deque()
         self._bytes = 0
         self._wake = asyncio.Event()
@@ -38,8 +61,8 @@ class SimConnection:
         """Queue an answer."""
         if now_ns < self.dead_until_ns or self._is_closing:
             return
-        self._bytes += len(frame)
-        if len(self._outbox) >= OUTBOX_MAX or self._bytes > OUTBOX_BYTES_MAX:
+        self._count(len(frame))
+        if len(self._outbox) >= OUTBOX_MAX or self._backlog.is_beyond(self._bytes):
             self.abort()
             return
         self._outbox.append(frame)
@@ -59,11 +82,19 @@ class SimConnection:
 
     def abort(self) -> None:
         """Cut the connection: no close frame, the peer sees a reset."""
-        self._is_closing = True
-        self._outbox.clear()
-        self._bytes = 0
+        self.drop()
         if self._transport is not None:
             self._transport.abort()
+
+    def drop(self) -> None:
+        """It is gone: what is queued goes nowhere."""
+        self._is_closing = True
+        self._outbox.clear()
+        self._count(-self._bytes)
+
+    def _count(self, size: int) -> None:
+        self._bytes += size
+        self._backlog.held += size
 
     def is_too_chatty(self, now_ns: int, per_second_max: int) -> bool:
         """Count an incoming message; True when the last second saw too many."""
@@ -82,8 +113,8 @@ class SimConnection:
                     if frame is None:
                         await self._socket.close()
                         return
-                    self._bytes -= len(frame)
                     await self._socket.send_frame(frame, WSMsgType.TEXT)
+                    self._count(-min(len(frame), self._bytes))  # none is left after a drop
         except (ConnectionError, RuntimeError):
             return  # the peer has gone; the reader sees it too and cleans up
 

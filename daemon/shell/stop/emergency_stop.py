@@ -318,7 +318,9 @@ class EmergencyStop:
             )
         if found:
             (name,) = found
-            run.note_error(f"the state directory did not answer: took {name}, the only instance")
+            run.note_error(
+                f"the state directory did not say who we are: took {name}, the only one with orders"
+            )
             return name
         return ""
 

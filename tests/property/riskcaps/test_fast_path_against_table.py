@@ -38,8 +38,8 @@ MS = 1_000_000
 NAMES = (BTC, ETH, XRPETH)
 
 
-def tell_the_losses_of_now(gate: Interceptor, intent: PlaceIntent, now_ns: int) -> None:
-    """What a decision records of equity and losses is what they are, by amount and latch."""
+def tell_the_standing_of_now(gate: Interceptor, intent: PlaceIntent, now_ns: int) -> None:
+    """What a decision records of streaks, budget, equity and losses is what they are."""
     risk = gate.risk
     told = inputs_of(risk, risk.books.by_id[intent.instrument_id], intent, risk.advance(now_ns))
     ledger, standing = risk.ledger, told.told.standing
@@ -47,6 +47,9 @@ def tell_the_losses_of_now(gate: Interceptor, intent: PlaceIntent, now_ns: int) 
     assert (None if equity is None else D(equity)) == ledger.equity == risk.valuation.equity()
     losses = [(D(used), latched) for used, _, _, latched in standing["losses"]]
     assert losses == [(rule.used, rule.latched) for rule in ledger.rules.values()]
+    behaviour = risk.behaviour
+    streaks = [behaviour.executions_since_human, *behaviour.streaks(intent.instrument_id)]
+    assert (standing["streaks"], standing["budget"]) == (streaks, risk.health.budget)
 
 
 def compare(gate: Interceptor, intent: PlaceIntent, now_ns: int) -> bool:
@@ -54,7 +57,7 @@ def compare(gate: Interceptor, intent: PlaceIntent, now_ns: int) -> bool:
 
     What was kept since an earlier decision says the same as what is made now from nothing.
     """
-    tell_the_losses_of_now(gate, intent, now_ns)
+    tell_the_standing_of_now(gate, intent, now_ns)
     risk = gate.risk
     book = risk.books.by_id[intent.instrument_id]
     given = inputs_of(risk, book, intent, risk.advance(now_ns))
@@ -89,6 +92,9 @@ CAPS: dict[str, list[Any]] = {
     "order_to_trade_ratio_max": ["1", "2.5"],
     "traded_notional_per_day_numeraire_max": ["300", "500.05"],
     "duplicate_window_ms": [150, 2000],
+    "executions_without_human_max": [1, 2],
+    "loss_streak_max": [1, 2],
+    "venue_reject_streak_max": [1, 2],
     "valuation_age_ms_max": [100, 1000],
     "balance_free_min": [{"USDT": "10"}, {"BTC": "1", "USDT": "500"}],
 }
@@ -199,7 +205,8 @@ class World:
         self.now += 86_400_000 * MS + self.rnd.choice(STEPS_NS)
 
     def top(self) -> None:
-        self.tell_top(self.rnd.choice(["99.99", "100.00", "99.00", "100.02"]), "100.01", *NAMES)
+        bids = ["99.99", "100.00", "99.00", "100.01", "100.02", "0"]
+        self.tell_top(self.rnd.choice(bids), "100.01", *NAMES)
 
     def one_top(self) -> None:
         self.tell_top("99.99", "100.01", self.rnd.choice(NAMES))
@@ -221,7 +228,8 @@ class World:
 
     def tell_fill(self, order: str, side: str, qty: str, name: Any) -> None:
         self.fills += 1
-        told = fill(order, side, qty, "100", exec_id=str(self.fills), name=name)
+        price = self.rnd.choice(["99", "100", "101"])
+        told = fill(order, side, qty, price, exec_id=str(self.fills), name=name)
         self.gate.risk.on_fill(told, self.now)
 
     def known(self) -> None:
@@ -231,6 +239,10 @@ class World:
     def end(self) -> None:
         if self.open:
             self.gate.risk.on_terminal(self.open.pop()[0], self.now)
+
+    def reject(self) -> None:
+        if self.open:
+            self.gate.risk.on_venue_reject(self.open.pop()[0], self.now)
 
     def unknown(self) -> None:
         if self.open:
@@ -285,8 +297,8 @@ class World:
 
 EVENTS = (
     *["wish"] * 24, *["time"] * 3, *["top"] * 3, "one_top", "trade", *["fill"] * 2, "elsewhere",
-    *["known"] * 3, *["end"] * 3, "unknown", "balance", "cancel", "block", "tighten", "budget",
-    "halt", "state", "day", *["well"] * 3,
+    *["known"] * 3, *["end"] * 3, "reject", "unknown", "balance", "cancel", "block", "tighten",
+    "budget", "halt", "state", "day", *["well"] * 3,
 )  # fmt: skip
 WORLDS = int(os.environ.get("SCREEN_WORLDS", "1000"))
 

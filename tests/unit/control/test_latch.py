@@ -176,7 +176,7 @@ def test_racing_processes_lose_no_kill(tmp_path: Path) -> None:
     for child in children:
         child.start()
     for child in children:
-        child.join(20)
+        child.join(60)
     assert [child.exitcode for child in children] == [0] * 8
     latch = LatchStore(tmp_path).read()
     assert latch is not None

@@ -155,6 +155,22 @@ def test_shutdown_cancels_and_then_ends_the_daemon(stage: Stage) -> None:
     assert [(e.exit_code, e.reason) for e in only(ExitDaemon, effects)] == [(0, "shutdown")]
 
 
+@pytest.mark.parametrize("is_listed", [True, False])
+def test_a_stop_that_a_shutdown_overtakes_is_told_what_is_left(
+    stage: Stage, *, is_listed: bool
+) -> None:
+    cid = resting(stage)
+    stage.tell(command("stop", command_id="c7"))
+    stage.tell(command("shutdown", command_id="c8"))
+    if not is_listed:  # gone by the books, and the venue was not seen empty of it
+        stage.tell(VenueReport(report(cid, V.CANCELED)))
+    effects = stage.after(11_000)
+    (told,) = [one for one in replies(effects) if one.command_id == "c7"]
+    assert told.error_code == "not_empty"
+    assert told.result["orders_left"] == ([cid] if is_listed else [])
+    assert [one.exit_code for one in only(ExitDaemon, effects)] == [int(is_listed)]
+
+
 def test_an_unknown_command_is_refused_by_name(stage: Stage) -> None:
     reply = replies(stage.tell(command("launch")))[0]
     assert (reply.error_code, "launch" in reply.error_message) == ("unknown_method", True)

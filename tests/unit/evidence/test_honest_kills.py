@@ -57,21 +57,23 @@ class Tape:
         return found
 
 
-def killed(*ended_ms: int, canceled: int) -> Tape:
-    """A kill asked for at 1,000 ms whose first line the main loop writes 40 ms later."""
+def killed(*ended_ms: int, canceled: int, late_ms: int = 0) -> Tape:
+    """A kill asked for at 1,000 ms whose first line the main loop writes 40 ms (and more) later."""
     tape = Tape(KillsFold())
     first = [one for one in ended_ms if one < 1_040]
     for number, at_ms in enumerate(first):
         tape.ends(at_ms, number)
-    tape.kill(1_040, "gate_closed", gate_ms="0.1")
+    tape.kill(late_ms + 1_040, "gate_closed", gate_ms="0.1")
     root = {"uid": 0, "pid": 5, "role": "operator", "name": "root"}
     latched_ns = T0_NS + 1_000 * MS
-    tape.told(1_050, type="KillLatched", actor=root, reason="stop", ts_latched_ns=latched_ns)
-    tape.kill(1_051, "latched", latched_ms="20.0")
+    tape.told(
+        late_ms + 1_050, type="KillLatched", actor=root, reason="stop", ts_latched_ns=latched_ns
+    )
+    tape.kill(late_ms + 1_051, "latched", latched_ms="20.0")
     for number, at_ms in enumerate(ended_ms[len(first) :], len(first)):
         tape.ends(at_ms, number)
     tape.kill(
-        1_060, "verified_empty", gate_ms="0.1", latched_ms="20.0", cancel_ms="21.0",
+        late_ms + 1_060, "verified_empty", gate_ms="0.1", latched_ms="20.0", cancel_ms="21.0",
         empty_ms="22.0", settled_ms="23.0", canceled=canceled, rounds=3, latched=True,
     )  # fmt: skip
     return tape
@@ -177,9 +179,9 @@ def test_what_kill_direct_has_canceled_at_the_same_time_is_not_the_daemons() -> 
     assert said(twice(), rows, [(1_005, C)]) == "[]", "its own cancel of that order was refused"
 
 
-def at_venue(*cancel_ids: str) -> str:
+def at_venue(*cancel_ids: str, late_ms: int = 0) -> str:
     """What the venue's list of cancels says of a kill that states two."""
-    tape = killed(1_055, 1_055, 1_055, canceled=2)
+    tape = killed(1_055, 1_055, 1_055, canceled=2, late_ms=late_ms)
     rows = [{"cancel_id": one, "ts_ns": T0_NS + 1_010 * MS} for one in cancel_ids]
     seen = LedgerComparison(is_simulated=True)
     assert isinstance(tape.fold, KillsFold)
@@ -192,6 +194,11 @@ def test_the_cancel_of_one_order_of_a_list_stands_at_each_of_them() -> None:
     assert at_venue(alone, of_a_list, of_a_list) == "[]"
     assert "states that it canceled 2" in at_venue(alone, of_a_list, of_another)
     assert "states that it canceled 2" in at_venue(of_a_list)
+
+
+def test_a_kill_of_a_main_loop_that_hangs_is_written_long_after_its_cancels() -> None:
+    assert at_venue(A, B, late_ms=9_000) == "[]"
+    assert "states that it canceled 2" in at_venue(A, B, C, late_ms=9_000)
 
 
 def test_who_is_no_caller_of_the_socket_names_himself() -> None:

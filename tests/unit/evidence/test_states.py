@@ -46,6 +46,19 @@ def test_a_gate_is_not_ready_while_a_link_is_lost(link: str, is_told: bool) -> N
     assert problems(maker) == ([] if is_told else [f"{link} was lost, and the gate stayed READY"])
 
 
+@pytest.mark.parametrize("is_again", [True, False])
+def test_a_link_that_was_lost_before_it_was_up_comes_up_for_the_first_time(
+    *, is_again: bool
+) -> None:
+    """A venue that refuses the boot's first requests."""
+    maker = begun()
+    maker.write(EventType.DISCONNECTED, link="rest", msg="429")
+    maker.write(EventType.CONNECTED, link="rest")
+    if is_again:
+        maker.write(EventType.CONNECTED, link="rest")
+    assert problems(maker) == (["rest is up for the first time, again"] if is_again else [])
+
+
 @pytest.mark.parametrize("is_told", [True, False])
 def test_a_heartbeat_of_an_outage_does_not_say_ready(is_told: bool) -> None:
     maker = begun()

@@ -85,6 +85,28 @@ def test_wider_caps_of_a_later_session_excuse_nothing_before_it(tmp_path: Path) 
     assert report.summary()["cap_breaches_at_venue"] > 0
 
 
+@pytest.mark.parametrize("has_events", [True, False])
+def test_an_order_of_somebody_else_is_no_use_of_our_caps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_events: bool
+) -> None:
+    """It stands against the account as what it is; `_parted` says who is somebody else."""
+    maker = started()
+    traded(maker, "BUY", "0.01")
+    ended(maker)
+    books = maker.books()
+    theirs = {**books["orders"][0], "client_order_id": "web_1", "order_id": 9_999, "qty": "1000"}
+    books["orders"].append({**theirs, "executed_qty": "0", "status": "CANCELED"})
+    books["events"].insert(0, {**books["events"][0], **theirs})
+    if not has_events:
+        del books["events"]
+    monkeypatch.setattr(maker, "books", lambda: books)
+    report = judged(maker, tmp_path)
+    assert report.summary()["cap_breaches_at_venue"] == 0
+    assert [reason.rpartition(", first")[0] for reason in report.reasons] == [
+        "corroborated: 1 x foreign orders"
+    ]
+
+
 def reconciled(maker: JournalMaker, asset: str, ours: str, venue: str) -> None:
     difference = {
         "kind": "balance", "class": "external", "symbol": asset, "client_order_id": "",

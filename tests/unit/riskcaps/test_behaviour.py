@@ -1,6 +1,9 @@
 """The memory of duplicates at the edges of its window and its table, and streaks of one."""
 
 import json
+import random
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -201,3 +204,45 @@ def test_a_checkpoint_from_before_streaks_had_symbols_opens_no_latch() -> None:
     assert deny(twin, wish("BUY", "0.1", "97.00")) == "venue_reject_streak"
     twin.risk.re_enable("ada", T0)
     approve(twin, wish("BUY", "0.1", "97.00"))
+
+
+def test_versions_move_with_what_is_recorded_and_with_what_rule_23_may_say() -> None:
+    """A streak that is short of its cap says nothing new; one that reaches it, or is gone, does."""
+    rnd = random.Random(7)
+    changed = {"recorded": 0, "verdict": 0}
+    for _ in range(60):
+        caps = {f"{name}_streak_max": rnd.choice([0, 1, 2, 3]) for name in ("venue_reject", "loss")}
+        one = behaviour(**caps, executions_without_human_max=rnd.choice([1, 4]))
+        moves: list[Callable[[], object]] = [
+            one.executed,
+            *(partial(one.accepted, name) for name in (BTC, ETH)),
+            *(partial(one.rejected, name) for name in (BTC, ETH)),
+            *(partial(one.order_ended, name, D(gain)) for name in (BTC, ETH) for gain in (-1, 1)),
+            partial(one.restore, one.state(T0)),
+        ]
+        for _ in range(40):
+            move = one.re_enable if rnd.random() < 0.05 else rnd.choice(moves)
+            before = streaks_told(one), trips(one), one.version, one.verdict_version
+            move()
+            if streaks_told(one) != before[0]:
+                assert one.version > before[2], move
+                changed["recorded"] += 1
+            if trips(one) != before[1]:
+                assert one.verdict_version > before[3], move
+                changed["verdict"] += 1
+    assert min(changed.values()) > 100, changed
+
+
+def streaks_told(one: Behaviour) -> list[Any]:
+    return [one.executions_since_human, *(one.streaks(name) for name in (BTC, ETH))]
+
+
+def trips(one: Behaviour) -> list[bool]:
+    """Whether a count stands at its cap, of each instrument."""
+    caps = (one.reject_streak_max, one.loss_streak_max)
+    streaks = [
+        used >= cap
+        for name in (BTC, ETH)
+        for used, cap in zip(one.streaks(name), caps, strict=True)
+    ]
+    return [one.executions_since_human >= one.executions_max, *streaks]

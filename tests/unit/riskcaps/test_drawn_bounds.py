@@ -155,6 +155,10 @@ def test_a_reference_that_moves_or_ages_denies(side: str) -> None:
     assert deny(gate, wish(side, "0.3", "100.00"), late + 1) == "price_collar"
     refer("0", late + 1)
     assert deny(gate, wish(side, "0.4", "100.00"), late + 1) == "no_reference_price"
+    refer("100", late + 1 + age_ns)
+    approve(gate, wish(side, "0.5", "100.00"), late + 1 + age_ns)
+    refer("100", late + 2 + age_ns)  # a young trade does not make the book younger
+    assert deny(gate, wish(side, "0.6", "100.00"), late + 2 + age_ns) == "stale_market_data"
 
 
 @pytest.mark.parametrize("side", ["BUY", "SELL"])

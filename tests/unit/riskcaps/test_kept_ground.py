@@ -1,8 +1,10 @@
 """What is kept between decisions and between marks moves with the fact that nobody thinks of."""
 
+import orjson
+
 from daemon.model.amounts import NS_PER_MS, NS_PER_S
 from daemon.model.ids import instrument_id
-from riskcaps.gate.interceptor import Interceptor
+from riskcaps.gate.interceptor import Approved, Interceptor
 from riskcaps.state.windows import DAY_NS
 from tests.unit.riskcaps.kit import (
     T0,
@@ -75,6 +77,23 @@ def test_a_streak_of_rejects_is_told_in_the_turn_that_completes_it() -> None:
     now_ns = quiet(gate)
     told = [gate.risk.on_venue_reject(one, now_ns) for one in ids]
     assert [[one.cap for one in some] for some in told] == [[], [], ["venue_reject_streak_max"]]
+
+
+def test_a_decision_keeps_what_was_known_when_it_was_made() -> None:
+    gate = ready()
+    gate.risk.on_venue_budget({"ORDERS": 1}, {"ORDERS": 100}, T0)
+    answer = gate.review(wish(), T0)
+    assert isinstance(answer, Approved)
+    told = answer.decision
+    text = orjson.dumps(told)
+    gate.risk.on_venue_budget({"ORDERS": 2}, {"ORDERS": 100}, T0 + 1)
+    gate.risk.on_venue_reject(answer.order.client_order_id, T0 + 1)
+    trade(gate, "BUY", "1", "101")
+    gate.risk.on_top(top("98", "99", T0 + 1), T0 + 1)
+    assert gate.review(wish(price="98.50"), T0 + 1).decision["standing"]["budget"] == {
+        "ORDERS": [2, 100]
+    }
+    assert orjson.dumps(told) == text == orjson.dumps(answer.decision)
 
 
 def test_a_fill_beyond_the_position_cap_is_told_in_its_own_turn() -> None:

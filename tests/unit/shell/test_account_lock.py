@@ -28,7 +28,7 @@ def test_a_second_daemon_is_refused_until_the_first_is_dead() -> None:
         with pytest.raises(AccountBusy, match="another seatriald"):
             lock.take()
         holder.kill()
-        holder.wait(timeout=10)
+        holder.wait(timeout=60)
     lock.take()
     lock.release()
 

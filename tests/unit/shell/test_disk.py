@@ -206,7 +206,7 @@ def test_an_end_on_a_full_disk_is_an_end(tmp_path: Path, disk: Path) -> None:
         stage.until(lambda: stage.venue_open() == [], "and none is left")
         stage.send_signal(signal.SIGTERM)
         assert stage.daemon is not None
-        assert stage.daemon.wait(30) == 0
+        assert stage.daemon.wait(60) == 0
         assert "the end of this run is not in the journal" in stage.log.read_text()
 
 

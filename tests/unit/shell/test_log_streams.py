@@ -19,7 +19,7 @@ def test_lines_come_out_whole_and_in_order() -> None:
     print("four", file=stream)
     print("half", end="", file=stream)
     stream.finish()
-    assert thread.drain()
+    assert thread.drain(60)
     os.close(writer)
     with os.fdopen(reader, "rb") as source:
         assert source.read() == b"one 2\nthree four\nhalf\n"
@@ -30,7 +30,7 @@ def test_what_no_encoding_can_say_is_escaped() -> None:
     thread = LogThread()
     thread.start()
     print("\udc80 ü 币", file=QueuedStream(thread, writer))
-    assert thread.drain()
+    assert thread.drain(60)
     assert os.read(reader, 100) == "\\udc80 ü 币\n".encode()
 
 
@@ -54,9 +54,9 @@ def test_a_full_pipe_holds_nobody_up_and_what_is_lost_is_counted_and_told() -> N
 
     helper = threading.Thread(target=read, daemon=True)
     helper.start()
-    assert thread.drain(30)
+    assert thread.drain(60)
     os.close(writer)
-    helper.join(30)
+    helper.join(60)
     kept = [line for line in seen.split(b"\n") if line.endswith(b"x")]
     assert kept[0].startswith(b"0 x")
     assert len(kept) + thread.dropped == 10_000
@@ -72,7 +72,7 @@ def test_a_dead_pipe_a_full_device_and_a_closed_descriptor_lose_the_line_only() 
         thread = LogThread()
         thread.start()
         thread.put(descriptor, b"line")
-        assert thread.drain()
+        assert thread.drain(60)
         assert thread.dropped == 1
 
 
@@ -87,7 +87,7 @@ def test_a_pipe_that_somebody_made_non_blocking_gets_every_line() -> None:
     seen = 0
     while seen < 100_000:
         seen += len(os.read(reader, 65_536))
-    assert thread.drain()
+    assert thread.drain(60)
     assert thread.dropped == 0
 
 

@@ -179,7 +179,7 @@ async def test_whoever_is_told_cannot_end_the_kill(world: World) -> None:
 async def test_the_reason_of_a_kill_that_joins_is_latched_too(world: World) -> None:
     await world.kill("first")
     world.port.kill_joined(WHO, "second")
-    for _ in range(200):
+    for _ in range(6_000):
         latch = world.latch.read()
         if latch is not None and len(latch.kills) == 2:
             break
@@ -227,7 +227,7 @@ async def test_a_main_loop_that_turns_stands_aside_while_we_cancel(world: World)
     try:
         result = await world.kill("enough")
         world.main_loop.call_soon_threadsafe(turned.set)
-        assert await asyncio.to_thread(turned.wait, 10), "it turns again"
+        assert await asyncio.to_thread(turned.wait, 60), "it turns again"
     finally:
         world.main_loop.call_soon_threadsafe(world.main_loop.stop)
         await asyncio.to_thread(turning.join)

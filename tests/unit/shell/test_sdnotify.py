@@ -34,10 +34,10 @@ def test_each_state_is_one_datagram(listener: tuple[socket.socket, str]) -> None
     assert read(listener) == ["WATCHDOG=1"]
     assert notifier.extend_timeout(5_000_000)
     assert read(listener) == ["EXTEND_TIMEOUT_USEC=5000000"]
-    assert notifier.stopping()
-    assert read(listener) == ["STOPPING=1"]
+    assert notifier.stopping(50)
+    assert read(listener) == ["STOPPING=1", "EXTEND_TIMEOUT_USEC=50000000"]
     notifier.close()
-    assert not notifier.stopping()
+    assert not notifier.stopping(50)
 
 
 def test_a_status_is_one_bounded_line(listener: tuple[socket.socket, str]) -> None:

@@ -240,7 +240,7 @@ def test_the_thread_looks_by_itself_and_ends(tmp_path: Path) -> None:
     world.latch.latch(by_uid=0, by_name="root", reason="killed", ts_ns=5)
     world.watchdog.start()
     try:
-        for _ in range(10_000):
+        for _ in range(60_000):
             if world.halt.closed:
                 break
             world.watchdog._thread.join(timeout=0.001)

@@ -30,6 +30,8 @@ from daemon.venues.binance_spot.serving.units import ms_of
 
 SUBSCRIPTIONS_MAX = 1_000
 SUBSCRIPTION_ID_LAST = 65_535
+ID_LENGTH_MAX = 256
+"""Of a text that a request calls itself; the venue names no bound, and clients use a UUID."""
 CONTROL_WEIGHT = 2
 """What each call that only concerns the connection costs."""
 
@@ -102,6 +104,8 @@ def decode_request(frame: bytes) -> ApiRequest:
     """
     try:
         request = _DECODER.decode(frame)
+        if isinstance(request.id, str) and len(request.id) > ID_LENGTH_MAX:
+            raise ValueError("its answer would repeat it")
         params = _params_of(bytes(request.params))
     except (msgspec.MsgspecError, ValueError, RecursionError):
         raise DialectError(-1135, "Invalid JSON Request") from None

@@ -21,7 +21,7 @@ from daemon.shell.gateway.gateway_rules import BotAsked, BotRules, Counts
 from daemon.shell.gateway.public_market import PublicReply
 from daemon.shell.gateway.request_waiters import RequestWaiters
 from daemon.shell.gateway.views import Views
-from daemon.shell.sim_host.sim_connection import OUTBOX_BYTES_MAX, SimConnection
+from daemon.shell.sim_host.sim_connection import OUTBOX_BYTES_MAX, Backlog, SimConnection
 from daemon.venues.binance_spot.serving.call_table import ENDPOINTS
 from daemon.venues.binance_spot.serving.dialect_errors import DialectError
 from daemon.venues.binance_spot.serving.params import Params
@@ -181,15 +181,44 @@ class Transport:
         self.is_cut = True
 
 
-async def test_answers_that_nobody_reads_are_bounded_in_bytes() -> None:
-    transport, sent = Transport(), asyncio.Event()
-
+def connected(transport: Transport, sent: asyncio.Event, backlog: Backlog) -> SimConnection:
     class Socket:
         async def send_frame(self, _frame: bytes, _kind: object) -> None:
             sent.set()
 
     request = cast("web.BaseRequest", type("Request", (), {"transport": transport})())
-    connection = SimConnection("user", cast("web.WebSocketResponse", Socket()), request, 0)
+    socket = cast("web.WebSocketResponse", Socket())
+    return SimConnection("user", socket, request, 0, backlog)
+
+
+def test_however_many_read_nothing_what_waits_is_bounded_and_who_reads_is_not_cut_off() -> None:
+    backlog, frame = Backlog(), b"x" * 30_000
+    deaf = [Transport() for _ in range(200)]
+    hogs = [connected(each, asyncio.Event(), backlog) for each in deaf]
+    most = 0
+    for _ in range(200):
+        for hog in hogs:
+            hog.send(frame, 1)
+            most = max(most, backlog.held)
+    assert most <= 2 * OUTBOX_BYTES_MAX
+    assert any(each.is_cut for each in deaf)
+    for each in hogs:
+        each.drop()
+    full, reader = Backlog(), Transport()
+    hogs = [connected(Transport(), asyncio.Event(), full) for _ in range(20)]
+    for number in range(2_000):
+        hogs[number % 20].send(frame, 1)
+    reads = connected(reader, asyncio.Event(), full)
+    reads.send(frame, 1)
+    assert not reader.is_cut
+    for each in (*hogs, reads):
+        each.drop()
+    assert (backlog.held, full.held) == (0, 0)
+
+
+async def test_answers_that_nobody_reads_are_bounded_in_bytes() -> None:
+    transport, sent = Transport(), asyncio.Event()
+    connection = connected(transport, sent, Backlog())
     frame = b"x" * (OUTBOX_BYTES_MAX // 4)
     for _ in range(4):
         connection.send(frame, 1)

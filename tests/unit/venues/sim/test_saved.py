@@ -126,7 +126,7 @@ def test_a_crowd_that_comes_back_takes_no_clients_id() -> None:
 
 def test_public_trade_ids_and_the_price_go_on() -> None:
     before = Stage(flow_rate_per_s=200)
-    for _ in range(600):
+    for _ in range(150):
         before.exchange.advance(before.tick(1_000))
     before.exchange.collect()
     newest = before.raw_rest("GET", "trades", query=b"symbol=BTCUSDT&limit=1")[1][0]
