@@ -335,6 +335,24 @@ async def test_after_a_429_without_a_time_it_asks_again_soon_and_seldom(warmed: 
     assert (len(asked), venue.open_orders()) == (2, [])
 
 
+@pytest.mark.parametrize("refused", ["REST", "handshake"])
+async def test_a_route_that_is_always_refused_keeps_the_other_from_nothing(refused: str) -> None:
+    """Both wait for the end that it was told; then it is the other's turn."""
+    venue = ScriptedVenue(("BTCUSDT", "ETHUSDT"))
+    fill_with(venue, MANY)
+
+    async def limited(_request: web.Request) -> web.Response:
+        body = {"code": -1003, "msg": "Too much request weight used"}
+        return json_response(body, status=429, headers={"Retry-After": "1"})
+
+    names = ("GET time", REST_NAMES["list"]) if refused == "REST" else ("connect",)
+    for name in names:
+        venue.script(name, limited, times=1_000)
+    async with ready(venue) as stop:
+        report = await stop.cancel_and_verify(deadline_s=30)
+    assert (report.verified_empty_ns is not None, venue.open_orders()) == (True, [])
+
+
 @pytest.mark.parametrize(
     ("status", "headers"),
     [(418, {}), (418, {"Retry-After": "3600"}), (429, {"Retry-After": "3600"})],

@@ -76,6 +76,7 @@ class RestSession:
         self._base = f"{endpoint.scheme}://{host}:{endpoint.port}"
         self._clock = clock
         self._governor = governor
+        self._rate = governor.rate  # here: what it imports needs a descriptor
         self._halt = halt
         self._on_limited = on_limited
         self._read_error = read_error
@@ -193,7 +194,7 @@ class RestSession:
         flight: _Flight = context.trace_request_ctx
         self._refuse_placement(flight.purpose)
         now_ns = self._clock.now_ns()
-        rate = self._governor.rate
+        rate = self._rate
         if flight.orders:
             refusal = rate.refusal(flight.instrument_id, now_ns, flight.orders)
             if refusal:

@@ -117,6 +117,8 @@ class _Progress(msgspec.Struct):
     others: int = -1
     rounds: int = 0
     failures: int = 0
+    idle_turns: int = 0
+    """Turns in a row in which a route was not asked, because it may not be."""
     errors: list[str] = msgspec.field(default_factory=list)
 
     def note_error(self, text: str) -> None:
@@ -258,6 +260,7 @@ class EmergencyStop:
         while self._clock.monotonic_ns() < run.deadline_ns:
             run.rounds += 1
             before = run.canceled
+            paused_ns = self._paused_until_ns(routes[0])
             try:
                 empty = await self._round(routes[0], run)
             except InstanceUnknown:
@@ -266,6 +269,9 @@ class EmergencyStop:
                 empty_in_a_row = 0
                 said = error if isinstance(error, SeatrialError) else repr(error)
                 run.note_error(f"{routes[0].name}: {said}")
+                is_refused_now = self._paused_until_ns(routes[0]) > paused_ns
+                is_idle = isinstance(error, BudgetEmpty) and not is_refused_now
+                run.idle_turns = run.idle_turns + 1 if is_idle else 0
                 routes.reverse()
                 await self._after_failure(error, routes[0], run)
                 continue
@@ -426,13 +432,19 @@ class EmergencyStop:
             self._venue_clock.measured = False
             return
         wait_s = min(_GAP_MAX_S, _GAP_MIN_S * 2 ** min(run.failures, 10))
-        if isinstance(error, BudgetEmpty) and run.failures % 2 == 0:
-            # Both routes had their turn: until the first of them may be used again.
+        if isinstance(error, BudgetEmpty) and run.idle_turns:
+            if run.idle_turns % 2:
+                return  # the other one's turn
+            # Neither may ask: until the first of them may. Two turns after the one that was refused
+            # the other goes first: a route that is refused always keeps it from nothing.
             left_s = (run.deadline_ns - self._clock.monotonic_ns()) / _NS_PER_S
             until_s = (error.until_ns - self._clock.now_ns()) / _NS_PER_S
             wait_s = max(_GAP_MIN_S, min(until_s, left_s, 1.0))
         if run.failures > 1 or not next_road.is_warm:
             await self._pause(wait_s, run)
+
+    def _paused_until_ns(self, route: EmergencyTransport) -> int:
+        return route.governor.paused_until_ns(self._clock.now_ns())
 
     def _fault(self, error: Exception) -> Fault:
         """What a failure proves; whatever is not the venue's typed refusal proves nothing."""
