@@ -47,7 +47,9 @@ KEEPALIVE_S = 75.0
 """Between two requests of a connection."""
 ANSWER_S = 30.0
 CLOSE_S = 5.0
-_BACKLOG = 128
+_BACKLOG = 64
+"""Accepted in one turn of the loop, and as many ended for them: `CONNECTIONS_MAX` may be exceeded
+by twice as many open files for that long."""
 _NONCE = re.compile(rf"[0-9a-f]{{0,{NONCE_HEX_MAX}}}")
 _FINAL = frozenset({"second_head", "lower_sequence"})
 _EXPORTS_AT_ONCE = 2

@@ -124,7 +124,7 @@ async def over_sockets(manager: Any, client: Any, bid: float) -> dict[str, Any]:
         await client.create_order(**limit(bid * 0.95, "pb-user-1"))
         await client.cancel_order(symbol=SYMBOL, origClientOrderId="pb-user-1")
         facts["sold"] = await client.order_market_sell(symbol=SYMBOL, quantity="0.001")
-        while not any(e.get("x") == "TRADE" for e in events):
+        while not any(e.get("X") == "FILLED" for e in events):
             events.append(await stream.recv())
         facts["venue_sold"] = await client.get_order(
             symbol=SYMBOL, orderId=facts["sold"]["orderId"]
