@@ -15,7 +15,7 @@ RUNS := $(VENV)/.runs
 # Bytecode beside the sources: each start of a tree without it takes 0.2 s more, and the tests make hundreds.
 COMPILE := $(BIN)/python -m compileall -q -j 2 daemon control riskcaps evidence
 # More than cores: the tests wait for processes of their own more than they work.
-WORKERS ?= 5
+WORKERS ?= 7
 PYTEST_ONE := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest
 PYTEST := $(PYTEST_ONE) -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 

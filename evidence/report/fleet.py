@@ -186,7 +186,8 @@ def dask_engine(scheduler: str, workers: int) -> Iterator[RemoteExecutor]:
                 n_workers=workers,
                 threads_per_worker=1,
                 processes=True,
-                dashboard_address=None,
+                # None is port 8787, and a warning where another cluster has it.
+                dashboard_address="127.0.0.1:0",
                 host="127.0.0.1",
             )
         client = distributed.Client(cluster or scheduler, timeout="10s")
