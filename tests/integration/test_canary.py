@@ -21,6 +21,7 @@ import pytest
 
 from control.control_errors import RpcError
 from tests.support.forked import run
+from tests.support.journal_lines import journal_lines
 from tests.support.ports import kept_port
 from tests.support.sim_process import ROOT
 from tests.support.stop_stage import StopStage
@@ -75,17 +76,22 @@ def bad_day(stage: StopStage, port: int) -> dict[str, bytes]:
     told["environ"] = (proc / "environ").read_bytes()
     assert "Max core file size        0                    0" in (proc / "limits").read_text()
     stage.fill()
+    # The incident's own cancels have no known outcome, and then all else goes wrong by chance.
+    unknown = {"kind": "unknown_1007_before", "rate": 1.0, "purposes": ["place", "cancel"]}
+    stage.sim.load_faults([unknown])
+    (stage.signals / "raise").write_text("a strategy with a bug")
+    stage.until(lambda: stage.status()["incidents_open"], "a strategy error is an incident")
+    (stage.signals / "raise").unlink()
+    stage.until(lambda: journal_lines(stage.state_dir, "timeout"), "a cancel is not answered")
     stage.sim.load_faults(
         [
             {"kind": "error_5xx_after", "rate": 0.3, "purposes": ["place", "cancel", "query"]},
-            {"kind": "unknown_1007_before", "rate": 0.3, "purposes": ["place", "cancel"]},
+            {**unknown, "rate": 0.3},
             {"kind": "waf_403", "rate": 0.2, "purposes": ["query", "data"]},
         ]
     )
     stage.sim.admin_post("strike", kind="abrupt_close", target="all")
-    (stage.signals / "raise").write_text("a strategy with a bug")
-    stage.until(lambda: stage.status()["incidents_open"], "a strategy error is an incident")
-    (stage.signals / "raise").unlink()
+    stage.until(lambda: journal_lines(stage.state_dir, "disconnected"), "a connection is lost")
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
         told["metrics"] = answer.read()
     told["status"] = json.dumps(stage.call("status")).encode()
