@@ -146,7 +146,7 @@ async def test_a_refusal_is_shown(tmp_path: Path) -> None:
             await pilot.press("c")
             await shown(pilot, app, "Nothing is latched")
             await pilot.press("enter")
-            await shown(pilot, app, "REFUSED: not today")
+            assert "REFUSED: not today" in await shown(pilot, app, "REFUSED: not today")
 
 
 async def test_a_daemon_that_goes_is_said_and_what_is_shown_is_old(tmp_path: Path) -> None:
@@ -166,7 +166,7 @@ async def test_without_a_daemon_it_says_so_and_finds_it_when_it_comes(tmp_path: 
     async with app.run_test(size=SIZE) as pilot:
         await shown(pilot, app, "NO ANSWER")
         with serving(tmp_path):
-            await shown(pilot, app, "ACTIVE", without="NO ANSWER")
+            assert "NO ANSWER" not in await shown(pilot, app, "ACTIVE", without="NO ANSWER")
 
 
 def test_a_picture_of_it(tmp_path: Path) -> None:
@@ -264,9 +264,13 @@ async def test_scrolled_back_events_stay_while_others_come(tmp_path: Path) -> No
         async with app.run_test(size=SIZE) as pilot:
             await shown(pilot, app, "0.060")
             await pilot.press("up", "up")
-            await shown(pilot, app, "2 back", "0.058", without="0.059")
+            screen = await shown(pilot, app, "2 back", "0.058", without="0.059")
+            assert "0.058" in screen
+            assert "0.059" not in screen
             port.hub.publish(event(61, "fill", symbol="BTCUSDT", side="BUY", qty="0.061"))
-            await shown(pilot, app, "3 back", "0.058", without="0.061")
+            screen = await shown(pilot, app, "3 back", "0.058", without="0.061")
+            assert "0.058" in screen
+            assert "0.061" not in screen
             for _ in range(40):
                 await pilot.press("pageup")
             await shown(pilot, app, "0.001")
